@@ -1,0 +1,82 @@
+"""Build vla_iss_ros with colcon (ament_python) or pip."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE_NAME = "vla_iss_ros"
+SHARE = Path("share") / PACKAGE_NAME
+SHARED_DIRECTORIES = ("launch", "config", "rviz", "samples")
+
+
+def shared_files() -> list[tuple[str, list[str]]]:
+    """Return (directory under the prefix, files) of the marker, the manifest and the shared files."""
+    entries = [
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE_NAME}"]),
+        (str(SHARE), ["package.xml"]),
+    ]
+    for top in SHARED_DIRECTORIES:
+        files = sorted(
+            path for path in Path(top).rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        )
+        for directory in sorted({path.parent for path in files}):
+            entries.append(
+                (str(SHARE / directory), [str(path) for path in files if path.parent == directory])
+            )
+    return entries
+
+
+setup(
+    name=PACKAGE_NAME,
+    version="0.1.0",
+    description=(
+        "Interventional significance maps and the nuisance mass ratio for vision-language-action policies, "
+        "live on ROS 2 and from recorded bags"
+    ),
+    long_description=Path("README.md").read_text(encoding="utf-8") if Path("README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    maintainer="vla_iss_ros maintainers",
+    maintainer_email="maintainers@vla-iss-ros.org",
+    license="Apache-2.0",
+    packages=find_packages(include=[PACKAGE_NAME, f"{PACKAGE_NAME}.*"]),
+    data_files=shared_files(),
+    python_requires=">=3.10",
+    # rclpy, the messages and cv_bridge come from ROS, or from scripts/requirements-ros.txt without it.
+    install_requires=[
+        "setuptools",
+        "numpy<2.3",
+        "opencv-python<5",
+        "torch>=2.1",
+        "safetensors",
+        "rosbags>=0.11,<0.12",
+        "rosbags-image>=0.10,<0.11",
+        "scipy",
+        "matplotlib",
+        "pillow",
+        "pyyaml",
+        "tqdm",
+    ],
+    extras_require={
+        "test": [
+            "pytest",
+            "pytest-timeout",
+            "hypothesis",
+            "ruff",
+            "mypy",
+            "import-linter",
+            "types-PyYAML",
+            "types-tqdm",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "iss_node = vla_iss_ros.nodes.iss_node:main",
+            "policy_node = vla_iss_ros.nodes.policy_node:main",
+            "bag_player = vla_iss_ros.nodes.bag_player:main",
+            "output_recorder = vla_iss_ros.nodes.output_recorder:main",
+            "demo = vla_iss_ros.cli.demo:main",
+            "gather_donors = vla_iss_ros.cli.gather_donors:main",
+        ],
+    },
+    zip_safe=False,
+)

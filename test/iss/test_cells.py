@@ -1,0 +1,90 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vla_iss_ros.iss.cells import CellGrid, View
+from vla_iss_ros.iss.observation import Prepared
+
+
+def make_grid(stitched: bool = False, size: int = 28, views: int = 2, side: int = 7) -> CellGrid:
+    prepared = Prepared({f"camera{index}": torch.zeros(1, 3, size, size) for index in range(views)})
+    return CellGrid.over(prepared, side, stitched)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_coverage_is_bilinear_upsampling_per_view(count):
+    grid = make_grid()
+    replaced = torch.rand(count, grid.count, generator=torch.Generator().manual_seed(0)) < 0.5
+    coverage = grid.coverage(replaced)
+    for row in range(count):
+        for index, name in enumerate(grid.names):
+            cells = replaced[row].view(2, 7, 7)[index].numpy().astype(np.float32)
+            expected = cv2.resize(cells, (28, 28), interpolation=cv2.INTER_LINEAR)
+            np.testing.assert_allclose(coverage[name][row, 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_stitched_coverage_bleeds_over_the_seam_as_the_published_code(count):
+    grid = make_grid(stitched=True)
+    replaced = torch.rand(count, grid.count, generator=torch.Generator().manual_seed(1)) < 0.5
+    coverage = grid.coverage(replaced)
+    for row in range(count):
+        left, right = replaced[row].view(2, 7, 7).numpy().astype(np.float32)
+        picture = cv2.resize(np.hstack([left, right]), (56, 28), interpolation=cv2.INTER_LINEAR)
+        np.testing.assert_allclose(coverage["camera0"][row, 0], picture[:, :28], atol=1e-6)
+        np.testing.assert_allclose(coverage["camera1"][row, 0], picture[:, 28:], atol=1e-6)
+
+
+def test_all_or_nothing_is_exact():
+    grid = make_grid()
+    both = grid.coverage(torch.tensor([[0.0], [1.0]]).expand(2, grid.count))
+    assert torch.equal(both["camera0"][0], torch.zeros(1, 28, 28))
+    assert torch.equal(both["camera1"][1], torch.ones(1, 28, 28))
+
+
+@pytest.mark.parametrize("stitched", [False, True])
+def test_maps_of_cells_equal_maps_accumulated_over_pixels(stitched):
+    grid = make_grid(stitched)
+    generator = torch.Generator().manual_seed(2)
+    replaced = (torch.rand(20, grid.count, generator=generator) < 0.5).float()
+    weights = torch.rand(20, generator=generator)
+    coverage = grid.coverage(replaced)
+    maps = grid.maps((weights @ replaced)[None], (28, 28))[0]
+    for index, name in enumerate(grid.names):
+        accumulated = (weights[:, None, None] * coverage[name][:, 0]).sum(0)
+        torch.testing.assert_close(maps[index], accumulated, atol=1e-4, rtol=1e-5)
+
+
+def test_letterbox_keeps_padding_and_covers_content():
+    prepared = Prepared({"front": torch.zeros(1, 3, 32, 32)}, content={"front": (8, 0, 16, 32)})
+    coverage = CellGrid.over(prepared, 4).coverage(torch.ones(1, 16))["front"][0, 0]
+    assert coverage.shape == (32, 32)
+    assert coverage[8:24].min() == 1
+    assert coverage[:8].max() == 0
+    assert coverage[24:].max() == 0
+
+
+def test_cells_are_numbered_by_view_row_column():
+    grid = make_grid()
+    values = torch.arange(98.0)
+    split = grid.by_view(values)
+    assert split["camera0"][0, 1] == 1
+    assert split["camera0"][1, 0] == 7
+    assert split["camera1"][0, 0] == 49
+
+
+def test_wrong_number_of_cells_is_refused():
+    with pytest.raises(ValueError, match=r"\[N, 98\], got \[1, 97\]"):
+        make_grid().coverage(torch.zeros(1, 97))
+
+
+def test_stitching_views_of_two_sizes_is_refused():
+    views = (View("a", 28, 28, (0, 0, 28, 28)), View("b", 28, 14, (0, 0, 28, 14)))
+    with pytest.raises(ValueError, match="stitched needs views of one size"):
+        CellGrid(views, 7, 7, stitched=True)
+
+
+def test_a_grid_without_cells_is_refused():
+    with pytest.raises(ValueError, match="at least one cell a view, got 0 x 7"):
+        CellGrid((), 0, 7)

@@ -1,0 +1,63 @@
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vla_iss_ros import settings
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_parameter_file_is_made_from_the_settings():
+    text = (ROOT / "config" / "iss.yaml").read_text(encoding="utf-8")
+    assert text == settings.as_yaml()
+    values = yaml.safe_load(text)["/**"]["ros__parameters"]
+    assert settings.check(values) == settings.check({})
+    assert set(values) == set(settings.BY_NAME)
+
+
+def test_the_readme_holds_the_table_of_parameters():
+    assert settings.as_markdown() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_setting_is_described_and_its_default_allowed():
+    for setting in settings.ALL:
+        assert setting.description.endswith(".")
+        assert setting.check(setting.default) == setting.default
+    assert len(settings.BY_NAME) == len(settings.ALL)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"keep_probability": 1.2}, r"keep_probability must be in \[0.01, 0.99\], got 1.2"),
+        ({"keep_probability": math.nan}, "got nan"),
+        ({"samples": 3.5}, "samples must be int, got 3.5"),
+        ({"samples": True}, "samples must be int, got True"),
+        ({"baseline": "noise"}, "baseline must be one of donor, blur, mean_colour, got 'noise'"),
+        ({"cameras": "front"}, "cameras must be list, got 'front'"),
+        ({"cameras": []}, "different names and not empty"),
+        ({"cameras": ["a", "a"]}, "different names and not empty"),
+        ({"actor_labels": [1], "support_labels": [1]}, "name each once"),
+        ({"nmr_warn_ratio": 2.0, "nmr_error_ratio": 1.0}, "must not be below nmr_warn_ratio 2.0, got 1.0"),
+        ({"samples": 16, "block_size": 32}, "samples must be at least block_size 32, got 16"),
+        ({"smples": 16}, r"unknown settings \['smples'\]"),
+    ],
+)
+def test_what_is_not_allowed_is_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        settings.check(values)
+
+
+def test_numbers_are_taken_as_floats_and_lists_are_copied():
+    assert settings.check({"time_budget": 1}).time_budget == 1.0
+    first, second = settings.check({}), settings.check({})
+    assert first.cameras is not second.cameras
+
+
+def test_the_reference_preset_is_the_papers_configuration():
+    chosen = settings.check(settings.REFERENCE)
+    assert (chosen.samples, chosen.keep_probability, chosen.grid) == (500, 0.3, 7)
+    assert (chosen.design, chosen.estimator, chosen.baseline) == ("bernoulli", "horvitz_thompson", "blur")
+    assert (chosen.mask_layout, chosen.quantise) == ("stitched", True)

@@ -1,0 +1,114 @@
+"""The cells of all views: which pixels each covers, and back from cells to pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vla_iss_ros.iss.observation import Prepared
+
+
+@dataclass(frozen=True)
+class View:
+    """One camera's input: size in pixels and the box (top, left, height, width) that shows the camera's image."""
+
+    name: str
+    height: int
+    width: int
+    content: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class CellGrid:
+    """A grid of ``rows`` x ``columns`` cells on every view, numbered by view, then row, then column.
+
+    With ``stitched`` the views lie side by side in one picture while cells are upsampled, so that neighbouring
+    views bleed into each other at the seam; that is the published implementation's way, kept for comparison.
+    """
+
+    views: tuple[View, ...]
+    rows: int
+    columns: int
+    stitched: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.columns < 1:
+            raise ValueError(f"a grid needs at least one cell a view, got {self.rows} x {self.columns}")
+        if self.stitched and len({(view.height, view.width) for view in self.views}) > 1:
+            sizes = {view.name: (view.height, view.width) for view in self.views}
+            raise ValueError(f"mask_layout stitched needs views of one size, got {sizes}; use per_view")
+
+    @classmethod
+    def over(cls, prepared: Prepared, side: int, stitched: bool = False) -> CellGrid:
+        """Lay ``side`` x ``side`` cells over the content of every view of ``prepared``."""
+        views = []
+        for name, image in prepared.images.items():
+            height, width = image.shape[-2:]
+            views.append(View(name, height, width, prepared.content.get(name, (0, 0, height, width))))
+        return cls(tuple(views), side, side, stitched)
+
+    @property
+    def count(self) -> int:
+        """Cells over all views."""
+        return len(self.views) * self.rows * self.columns
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Cameras in the order of the cells."""
+        return tuple(view.name for view in self.views)
+
+    def coverage(self, replaced: Tensor) -> dict[str, Tensor]:
+        """Return how far each input pixel is replaced, camera name to float32 [N, 1, h, w] in [0, 1].
+
+        ``replaced`` [N, C] is 1 at replaced cells. Edges are soft: bilinear upsampling as in RISE (Petsiuk et al.,
+        2018). Pixels outside a view's content are never replaced.
+        """
+        grids = self._grids(replaced.to(torch.float32))
+        if self.stitched:
+            return self._stitched_coverage(grids)
+        covered = {}
+        for index, view in enumerate(self.views):
+            top, left, height, width = view.content
+            soft = _upsample(grids[:, index : index + 1], (height, width))
+            below, right = view.height - top - height, view.width - left - width
+            padded = (top, left, below, right) != (0, 0, 0, 0)
+            covered[view.name] = functional.pad(soft, (left, right, top, below)) if padded else soft
+        return covered
+
+    def _stitched_coverage(self, grids: Tensor) -> dict[str, Tensor]:
+        height, width = self.views[0].height, self.views[0].width
+        side_by_side = grids.permute(0, 2, 1, 3).flatten(2)[:, None]
+        picture = _upsample(side_by_side, (height, width * len(self.views)))
+        return {
+            view.name: picture[..., index * width : (index + 1) * width]
+            for index, view in enumerate(self.views)
+        }
+
+    def maps(self, values: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return cell values [M, C] as maps of the cameras' images, float32 [M, V, h, w], each view at ``size``.
+
+        Upsampling is linear, so a map made of cells equals the same map accumulated over pixels.
+        """
+        grids = self._grids(values.to(torch.float32))
+        if not self.stitched:
+            return _upsample(grids, size)
+        side_by_side = grids.permute(0, 2, 1, 3).flatten(2)[:, None]
+        picture = _upsample(side_by_side, (size[0], size[1] * len(self.views)))
+        return picture.unflatten(-1, (len(self.views), size[1]))[:, 0].permute(0, 2, 1, 3)
+
+    def by_view(self, values: Tensor) -> Mapping[str, Tensor]:
+        """Split cell values [C] into one tensor [rows, columns] a camera."""
+        return dict(zip(self.names, self._grids(values[None])[0], strict=False))
+
+    def _grids(self, values: Tensor) -> Tensor:
+        if values.ndim != 2 or values.shape[1] != self.count:
+            raise ValueError(f"cell values must be [N, {self.count}], got {list(values.shape)}")
+        return values.unflatten(1, (len(self.views), self.rows, self.columns))
+
+
+def _upsample(grids: Tensor, size: tuple[int, int]) -> Tensor:
+    return functional.interpolate(grids, size=size, mode="bilinear", align_corners=False)

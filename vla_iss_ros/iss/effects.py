@@ -1,0 +1,114 @@
+"""Does the policy use this camera, the instruction, the state at all?
+
+The effect of a modality is the divergence of the action when the whole modality is replaced, with everything else as
+it was; its share is that over the divergence when everything is replaced. Shares need not add up to 1: modalities
+can stand in for each other, or matter only together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vla_iss_ros.iss.divergences import Divergence
+from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+
+MAX_DONORS = 4
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Effect of replacing one modality.
+
+    ``kind``: camera, instruction, state or everything. ``delta``: mean divergence, in units of delta. ``share``:
+    ``delta`` over that of replacing everything. NaN with a ``reason`` where it could not be measured.
+    """
+
+    kind: str
+    name: str
+    delta: float
+    share: float = math.nan
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Replacements:
+    """What whole modalities are replaced by.
+
+    ``pictures``: camera name to float32 [D, 3, h, w]. ``instructions``: other instructions. ``state``: the recorded
+    mean of the state, physical units.
+    """
+
+    pictures: Mapping[str, Tensor]
+    instructions: Sequence[str]
+    state: Tensor | None
+
+
+def measure_effects(
+    observation: Observation,
+    base: Prepared,
+    reference: Tensor,
+    replacements: Replacements,
+    preprocess: Callable[[Observation], Prepared],
+    run: Callable[[Prepared, Mapping[str, Tensor]], Actions],
+    divergence: Divergence,
+) -> tuple[Effect, ...]:
+    """Measure every camera, the instruction, the state, and everything together (last).
+
+    ``reference`` [1, T, A] is the answer to ``base``. At most ``MAX_DONORS`` pictures and instructions are used.
+    """
+
+    def moved(prepared: Prepared, images: Mapping[str, Tensor]) -> float:
+        return float(divergence(run(prepared, images), reference).double().mean())
+
+    pictures = {name: donors[:MAX_DONORS] for name, donors in replacements.pictures.items()}
+    others = [text for text in replacements.instructions if text != observation.instruction][:MAX_DONORS]
+    mean_state = None if replacements.state is None else replacements.state.numpy()
+    effects = [Effect("camera", name, moved(base, {name: donors})) for name, donors in pictures.items()]
+    if others:
+        deltas = [
+            moved(preprocess(dataclasses.replace(observation, instruction=text)), {}) for text in others
+        ]
+        effects.append(Effect("instruction", "instruction", math.fsum(deltas) / len(deltas)))
+    else:
+        reason = "no other instruction is known; give donor frames with other instructions"
+        effects.append(Effect("instruction", "instruction", math.nan, reason=reason))
+    if mean_state is not None and observation.state is not None:
+        changed = preprocess(dataclasses.replace(observation, state=mean_state))
+        effects.append(Effect("state", "state", moved(changed, {})))
+    else:
+        effects.append(
+            Effect("state", "state", math.nan, reason="the policy has no recorded mean of its state")
+        )
+    changed_all = dataclasses.replace(
+        observation,
+        instruction=others[0] if others else observation.instruction,
+        state=mean_state if mean_state is not None and observation.state is not None else observation.state,
+    )
+    everything = moved(preprocess(changed_all), pictures)
+    return (
+        *(_with_share(effect, everything) for effect in effects),
+        _with_share(_everything(everything), everything),
+    )
+
+
+def _everything(delta: float) -> Effect:
+    return Effect("everything", "everything", delta)
+
+
+def _with_share(effect: Effect, everything: float) -> Effect:
+    if math.isnan(effect.delta):
+        return effect
+    if everything <= 0:
+        return dataclasses.replace(effect, reason="replacing everything does not move the action")
+    return dataclasses.replace(effect, share=effect.delta / everything)
+
+
+def mean_state_tensor(values: Sequence[float] | None) -> Tensor | None:
+    """Return a recorded mean as float32 [S], or None."""
+    return None if values is None else torch.tensor(values, dtype=torch.float32)

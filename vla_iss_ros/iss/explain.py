@@ -1,0 +1,212 @@
+"""The loop that joins designs, interventions, the policy and the estimators."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from vla_iss_ros.iss import designs, divergences, estimators, interventions
+from vla_iss_ros.iss.cells import CellGrid
+from vla_iss_ros.iss.effects import Effect, Replacements, mean_state_tensor, measure_effects
+from vla_iss_ros.iss.explanation import Explanation
+from vla_iss_ros.iss.nmr import PERCENTS, NuisanceMassRatio, nuisance_mass_ratios, undefined
+from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+from vla_iss_ros.iss.region_map import RegionMap
+
+NO_REGIONS = "no regions: label images tell which positions are nuisance"
+
+
+class ExplainablePolicy(Protocol):
+    """What the loop needs of a policy; ``vla_iss_ros.policies.protocol.Policy`` says it in full."""
+
+    spec: Any
+    device: torch.device
+
+    def preprocess(self, observation: Observation) -> Prepared:
+        """Turn one observation into the policy's inputs."""
+
+    def sample_noise(self, generator: torch.Generator) -> Tensor | None:
+        """Draw one row of sampling noise, or None for a deterministic policy."""
+
+    def run_pixels(self, base: Prepared, images: Mapping[str, Tensor], noise: Tensor | None) -> Actions:
+        """Act on N variants of ``base``."""
+
+
+class Explainer:
+    """Explains one policy under fixed settings, frame by frame. Not thread safe: one thread owns it.
+
+    ``settings`` has the attributes of ``vla_iss_ros.settings.METHOD``. ``donors`` are recorded observations: the
+    donor baseline takes pixels from them, the effects take pictures and instructions. Raises ValueError when the
+    donor baseline is asked for and there are none.
+    """
+
+    def __init__(self, policy: ExplainablePolicy, settings: Any, donors: Sequence[Observation] = ()) -> None:
+        self._policy = policy
+        self._settings = settings
+        self._design = designs.REGISTRY[settings.design]()
+        self._divergence = divergences.REGISTRY["action_mse"]
+        if settings.baseline == "donor" and not donors:
+            raise ValueError(
+                "baseline donor needs recorded frames, got none; set donors to a directory made by gather_donors, "
+                "or set baseline to blur or mean_colour"
+            )
+        self._donors = interventions.Donor([policy.preprocess(donor) for donor in donors]) if donors else None
+        self._instructions = tuple(dict.fromkeys(donor.instruction for donor in donors if donor.instruction))
+        self._baseline = self._make_baseline()
+
+    def _make_baseline(self) -> interventions.Baseline:
+        if self._settings.baseline == "blur":
+            return interventions.Blur(self._settings.blur_sigma)
+        if self._settings.baseline == "mean_colour":
+            return interventions.MeanColour()
+        assert self._donors is not None
+        return self._donors
+
+    def explain(
+        self,
+        observation: Observation,
+        regions: RegionMap | None = None,
+        on_block: Callable[[int], None] | None = None,
+    ) -> Explanation:
+        """Explain one observation; NMR is undefined without ``regions``.
+
+        ``on_block`` hears the number of samples after each block; an exception it raises ends the work. Raises
+        ValueError when the observation does not fit the policy or the policy's answer is not finite. Same seed,
+        stamp and settings give the same map, whatever ``batch_size``.
+        """
+        with torch.inference_mode():
+            return _Run(self, observation).finish(regions, on_block)
+
+
+class _Run:
+    """The explanation of one observation, under way."""
+
+    def __init__(self, explainer: Explainer, observation: Observation) -> None:
+        started = time.perf_counter()
+        settings, policy = explainer._settings, explainer._policy
+        self._explainer, self._settings, self._policy = explainer, settings, policy
+        self._observation = observation
+        self._deadline = started + settings.time_budget if settings.time_budget > 0 else float("inf")
+        # The stamp is part of the seed: a frame's map does not depend on which frames were explained before it.
+        seed = (settings.seed * 0x9E3779B97F4A7C15 + observation.stamp) % 2**63
+        self._generator = torch.Generator().manual_seed(seed)
+        self._base = policy.preprocess(observation)
+        self._cells = CellGrid.over(self._base, settings.grid, settings.mask_layout == "stitched")
+        self._pictures = explainer._baseline.pictures(self._base)
+        self._noise = policy.sample_noise(self._generator)
+        self.seconds = {"prepare": time.perf_counter() - started, "policy": 0.0, "estimate": 0.0}
+        self._reference = self._run(self._base, {})
+        self._floor = 0.0
+
+    def finish(self, regions: RegionMap | None, on_block: Callable[[int], None] | None) -> Explanation:
+        """Sample, estimate and put the result together."""
+        estimator, samples, mean_delta, stop_reason = self._sample(on_block)
+        started = time.perf_counter()
+        estimate = estimator.estimate()
+        ratios = self._ratios(estimate, regions)
+        self.seconds["estimate"] += time.perf_counter() - started
+        effects = self._effects() if self._settings.effects else ()
+        return Explanation(
+            stamp=self._observation.stamp,
+            cells=self._cells,
+            estimate=estimate,
+            actions=self._reference,
+            samples=samples,
+            stop_reason=stop_reason,
+            noise_floor=self._floor,
+            mean_delta=mean_delta,
+            ratios=ratios,
+            effects=effects,
+            shared_noise=self._policy.spec.shares_noise,
+            seconds=self.seconds,
+        )
+
+    def _sample(self, on_block: Callable[[int], None] | None) -> tuple[estimators.Estimator, int, float, str]:
+        settings, design = self._settings, self._explainer._design
+        replace_probability = 1 - settings.keep_probability
+        estimator = estimators.REGISTRY[settings.estimator](replace_probability, design.independent)
+        done, total, stop_reason = 0, 0.0, "samples"
+        while done < settings.samples:
+            count = min(settings.block_size, settings.samples - done)
+            replaced = design.draw(count, self._cells.count, replace_probability, self._generator)
+            chosen = interventions.choose_pictures(count, self._picture_count(), self._generator)
+            delta = self._deltas(replaced, chosen)
+            estimator.update(replaced, delta)
+            done, total = done + count, total + float(delta.sum())
+            if on_block is not None:
+                on_block(done)
+            if time.perf_counter() >= self._deadline and done < settings.samples:
+                stop_reason = "time budget"
+                break
+        return estimator, done, total / done, stop_reason
+
+    def _picture_count(self) -> int:
+        return len(next(iter(self._pictures.values())))
+
+    def _deltas(self, replaced: Tensor, chosen: Tensor) -> Tensor:
+        """Return the divergence of every intervention, float64 [n] on the host.
+
+        The block is cut into equal batches of at most ``batch_size`` rows. Row 0 of each is the unperturbed
+        observation and what the others are compared with: kernels chosen by batch size then cancel out.
+        """
+        batches = -(-len(replaced) // (self._settings.batch_size - 1))
+        deltas = []
+        for rows, pictures in zip(replaced.tensor_split(batches), chosen.tensor_split(batches), strict=False):
+            padded = torch.cat([torch.zeros_like(rows[:1]), rows])
+            indices = torch.cat([torch.zeros_like(pictures[:1]), pictures]).to(self._policy.device)
+            coverage = self._cells.coverage(padded.to(self._policy.device))
+            images = interventions.apply(
+                self._base, self._pictures, indices, coverage, self._settings.quantise
+            )
+            actions = self._run(self._base, images)
+            delta = self._explainer._divergence(actions, actions.normalised[:1])
+            floor = self._explainer._divergence(
+                Actions(actions.normalised[:1], actions.physical[:1]), self._reference.normalised
+            )
+            host = torch.cat([delta[1:], floor]).to("cpu", torch.float64)
+            deltas.append(host[:-1])
+            self._floor = max(self._floor, float(host[-1]))
+        return torch.cat(deltas)
+
+    def _run(self, base: Prepared, images: Mapping[str, Tensor]) -> Actions:
+        started = time.perf_counter()
+        actions = self._policy.run_pixels(base, images, self._noise)
+        actions.require_finite()
+        self.seconds["policy"] += time.perf_counter() - started
+        return actions
+
+    def _ratios(
+        self, estimate: estimators.Estimate, regions: RegionMap | None
+    ) -> dict[int, NuisanceMassRatio]:
+        percents = sorted({*PERCENTS, self._settings.nmr_percent})
+        if regions is None:
+            return undefined(percents, NO_REGIONS)
+        missing = [name for name in self._cells.names if name not in regions.views]
+        if missing:
+            return undefined(percents, f"no regions for camera '{missing[0]}'")
+        size = (self._settings.nmr_size, self._settings.nmr_size)
+        both = torch.stack([estimate.contrast, estimate.standard_error])
+        maps, errors = self._cells.maps(both, size)
+        nuisance = regions.nuisance(self._cells.names, size)
+        return nuisance_mass_ratios(maps, nuisance, self._cells.names, percents, errors, self._cells.count)
+
+    def _effects(self) -> tuple[Effect, ...]:
+        pictures = self._pictures
+        if self._explainer._donors is not None:
+            pictures = self._explainer._donors.pictures(self._base)
+        replacements = Replacements(
+            pictures, self._explainer._instructions, mean_state_tensor(self._policy.spec.state_mean)
+        )
+        return measure_effects(
+            self._observation,
+            self._base,
+            self._reference.normalised,
+            replacements,
+            self._policy.preprocess,
+            self._run,
+            self._explainer._divergence,
+        )

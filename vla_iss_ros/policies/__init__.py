@@ -1,0 +1,1 @@
+"""What is explained: the protocol, the loader and one file a family of policies."""

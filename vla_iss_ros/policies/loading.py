@@ -1,0 +1,60 @@
+"""From ``TYPE[:PATH]`` to a policy, and where the shipped samples are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from vla_iss_ros.policies.builtin import load_builtin
+from vla_iss_ros.policies.errors import PolicyError
+from vla_iss_ros.policies.protocol import Policy
+
+
+def shipped_samples() -> Path:
+    """Return the directory of the shipped samples: the checkout's, else the installed package's share directory.
+
+    Raises PolicyError when there is none.
+    """
+    share = Path("share") / "vla_iss_ros" / "samples"
+    package = Path(__file__).resolve()
+    # colcon puts share/ beside lib/pythonX.Y/site-packages; pip puts it under the environment's prefix.
+    candidates = [package.parents[2] / "samples", Path(sys.prefix) / share]
+    candidates += [parent / share for parent in package.parents]
+    for candidate in candidates:
+        if (candidate / "policies").is_dir():
+            return candidate
+    raise PolicyError("the shipped samples are not installed; give a policy's path and a directory of donors")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return a torch device from auto, cpu, cuda or cuda:N; raises PolicyError when it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise PolicyError(f"device must be auto, cpu, cuda or cuda:N, got '{name}'") from error
+    if device.type not in ("cpu", "cuda"):
+        raise PolicyError(f"device must be auto, cpu, cuda or cuda:N, got '{name}'")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise PolicyError(f"device '{name}' is not there; this computer has {torch.cuda.device_count()} GPUs")
+    return device
+
+
+def load_policy(name: str, device: str = "auto") -> Policy:
+    """Load ``TYPE[:PATH]``; raises PolicyError in one line with what is wrong and what to do."""
+    kind, _, path = name.partition(":")
+    if kind not in REGISTRY:
+        raise PolicyError(f"policy must be TYPE[:PATH] with TYPE one of {', '.join(REGISTRY)}, got '{name}'")
+    return REGISTRY[kind](path, choose_device(device))
+
+
+def _load_builtin(path: str, device: torch.device) -> Policy:
+    chosen = Path(path).expanduser() if path else shipped_samples() / "policies" / "clean.safetensors"
+    return load_builtin(chosen, device)
+
+
+REGISTRY: Mapping[str, Callable[[str, torch.device], Policy]] = {"builtin": _load_builtin}

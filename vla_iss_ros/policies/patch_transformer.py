@@ -1,0 +1,186 @@
+"""The network of the shipped policy: patch, word and state tokens in one transformer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class PatchTransformerConfig:
+    """Everything that fixes the shape of a :class:`PatchTransformer`."""
+
+    cameras: tuple[str, ...] = ("front", "wrist")
+    image_size: int = 64
+    patch_size: int = 8
+    width: int = 128
+    heads: int = 4
+    layers: int = 3
+    horizon: int = 8
+    action_dim: int = 4
+    state_dim: int = 4
+    vocabulary: tuple[str, ...] = ()
+    max_words: int = 12
+
+    def __post_init__(self) -> None:
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"image_size must be a multiple of patch_size {self.patch_size}, got {self.image_size}"
+            )
+        if self.width % self.heads:
+            raise ValueError(f"width must be a multiple of heads {self.heads}, got {self.width}")
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side of an image."""
+        return self.image_size // self.patch_size
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types that survive a JSON round trip."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> PatchTransformerConfig:
+        """Rebuild from :meth:`to_dict`; raises TypeError on an unknown key."""
+        fixed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return cls(**fixed)  # type: ignore[arg-type]
+
+
+class Attention(nn.Module):
+    """Bidirectional multi-head self-attention that can hand out its weights."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor, asking: int, padding: Tensor, weights: list[Tensor] | None) -> Tensor:
+        """Let the first ``asking`` of ``tokens`` [N, L, D] look at all; ``padding`` bool [N, L] hides tokens."""
+        batch, length, width = tokens.shape
+        query_weight, pair_weight = self.qkv.weight[:width], self.qkv.weight[width:]
+        query_bias, pair_bias = self.qkv.bias[:width], self.qkv.bias[width:]
+        query = functional.linear(tokens[:, :asking], query_weight, query_bias)
+        query = query.view(batch, asking, self.heads, -1).transpose(1, 2)
+        pair = functional.linear(tokens, pair_weight, pair_bias).view(batch, length, 2, self.heads, -1)
+        key, value = pair.permute(2, 0, 3, 1, 4)
+        visible = ~padding[:, None, None, :]
+        if weights is None:
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+        else:
+            logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+            attention = logits.masked_fill(~visible, float("-inf")).softmax(-1)
+            weights.append(attention)
+            mixed = attention @ value
+        return self.out(mixed.transpose(1, 2).reshape(batch, asking, width))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, tokens: Tensor, asking: int, padding: Tensor, weights: list[Tensor] | None) -> Tensor:
+        """Return the first ``asking`` of ``tokens`` [N, L, D], updated."""
+        tokens = tokens[:, :asking] + self.attention(self.norm_attention(tokens), asking, padding, weights)
+        return tokens + self.mlp(self.norm_mlp(tokens))
+
+
+class PatchTransformer(nn.Module):
+    """Map camera images, an instruction and a state to an action chunk.
+
+    Sequence: ``horizon`` action queries, one state token, ``max_words`` word tokens, then
+    ``grid * grid`` patch tokens a camera, row-major, cameras in the order of the configuration.
+    """
+
+    def __init__(self, config: PatchTransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, patches = config.width, config.grid**2
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 32, config.patch_size // 2, config.patch_size // 2),
+            nn.GELU(),
+            nn.Conv2d(32, 64, 3, 1, 1),
+            nn.GELU(),
+            nn.Conv2d(64, width, 2, 2),
+        )
+        self.patch_position = nn.Parameter(torch.randn(len(config.cameras), patches, width) * 0.02)
+        self.word_embedding = nn.Embedding(len(config.vocabulary) + 2, width, padding_idx=0)
+        self.word_position = nn.Parameter(torch.randn(config.max_words, width) * 0.02)
+        self.state_embedding = nn.Sequential(
+            nn.Linear(config.state_dim, width), nn.GELU(), nn.Linear(width, width)
+        )
+        self.queries = nn.Parameter(torch.randn(config.horizon, width) * 0.02)
+        self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.layers))
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.action_dim))
+        self.register_buffer("state_mean", torch.zeros(config.state_dim))
+        self.register_buffer("state_std", torch.ones(config.state_dim))
+        self.register_buffer("action_mean", torch.zeros(config.action_dim))
+        self.register_buffer("action_std", torch.ones(config.action_dim))
+
+    def word_indices(self, instruction: str) -> Tensor:
+        """Return the words of ``instruction`` as int64 [max_words]: 0 absent, 1 unknown, then the vocabulary.
+
+        Words are lower-cased and split at white space; words beyond ``max_words`` are dropped.
+        """
+        known = {word: index + 2 for index, word in enumerate(self.config.vocabulary)}
+        found = [known.get(word, 1) for word in instruction.lower().split()][: self.config.max_words]
+        return torch.tensor(found + [0] * (self.config.max_words - len(found)), dtype=torch.int64)
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Return patch tokens [N, P, D] of one camera's images, float [N, 3, S, S] in [0, 1]."""
+        return self.stem(images - 0.5).flatten(2).transpose(1, 2)
+
+    def embed_words(self, words: Tensor) -> Tensor:
+        """Return word tokens [N, W, D] of word indices, int64 [N, W]; 0 is padding, 1 an unknown word."""
+        return self.word_embedding(words)
+
+    def act(
+        self,
+        patches: Tensor,
+        word_tokens: Tensor,
+        padding: Tensor,
+        state: Tensor,
+        weights: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Return normalised actions [N, T, A] from embedded tokens.
+
+        ``patches`` [N, V, P, D] and ``word_tokens`` [N, W, D] are raw embeddings before positions are added,
+        ``padding`` bool [N, W] is True at absent words, ``state`` [N, S] is in physical units. ``weights``, when
+        given, receives one attention tensor [N, heads, L, L] a layer.
+        """
+        count = len(state)
+        state_token = self.state_embedding((state - self.state_mean) / self.state_std)[:, None]
+        sequence = torch.cat(
+            [
+                self.queries.expand(count, -1, -1),
+                state_token,
+                word_tokens + self.word_position,
+                (patches + self.patch_position).flatten(1, 2),
+            ],
+            dim=1,
+        )
+        before, after = self.config.horizon + 1, patches.shape[1] * patches.shape[2]
+        hidden = functional.pad(padding, (before, after), value=False)
+        for block in self.blocks[:-1]:
+            sequence = block(sequence, sequence.shape[1], hidden, weights)
+        # Only the action queries are read out, so the last block computes nothing else.
+        return self.head(self.blocks[-1](sequence, self.config.horizon, hidden, weights))
+
+    def forward(self, images: Tensor, words: Tensor, state: Tensor) -> Tensor:
+        """Return normalised actions [N, T, A].
+
+        ``images`` float [N, V, 3, S, S] in [0, 1], ``words`` int64 [N, W], ``state`` float [N, S] physical units.
+        """
+        patches = self.embed_images(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+        return self.act(patches, self.embed_words(words), words == 0, state)
