@@ -6,7 +6,7 @@ this list.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
@@ -208,16 +208,14 @@ GROUPS: Mapping[str, tuple[Setting, ...]] = {"inputs": INPUTS, "method": METHOD,
 ALL: tuple[Setting, ...] = INPUTS + METHOD + OUTPUTS
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in ALL}
 
+
+def _fresh(value: Any) -> Callable[[], Any]:
+    return lambda: list(value) if isinstance(value, list) else value
+
+
 Settings = make_dataclass(
     "Settings",
-    [
-        (
-            s.name,
-            type(s.default),
-            field(default_factory=lambda d=s.default: list(d) if isinstance(d, list) else d),
-        )
-        for s in ALL
-    ],
+    [(s.name, type(s.default), field(default_factory=_fresh(s.default))) for s in ALL],
     frozen=True,
     namespace={"__doc__": "One checked value for every setting, as attributes of the settings' names."},
 )
@@ -253,7 +251,9 @@ def _check_together(settings: Any) -> None:
 
 def as_yaml(nodes: Sequence[str] = ("/**",)) -> str:
     """Return a ROS parameter file with every setting, its default, unit and description."""
-    lines = ["# Every parameter of iss_node with its default. Made from vla_iss_ros/settings.py; a test compares."]
+    lines = [
+        "# Every parameter of iss_node with its default. Made from vla_iss_ros/settings.py; a test compares."
+    ]
     for node in nodes:
         lines += [f"{node}:", "  ros__parameters:"]
         for group, settings in GROUPS.items():

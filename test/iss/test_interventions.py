@@ -14,34 +14,44 @@ def picture(seed: int = 0, size: int = 32) -> torch.Tensor:
 @pytest.mark.parametrize("sigma", [1.0, 2.9, 5.0])
 def test_blur_equals_opencv(sigma):
     image = picture()
-    blurred = interventions.Blur(sigma / 32).pictures(Prepared({"front": image}))["front"]
+    blurred = interventions.Blur(sigma / 32).pictures(Prepared({"front": image}), "")["front"]
     side = 2 * round(3 * sigma) + 1
     expected = cv2.GaussianBlur(image[0].permute(1, 2, 0).numpy(), (side, side), sigma)
     np.testing.assert_allclose(blurred[0].permute(1, 2, 0), expected, atol=1e-5)
 
 
 def test_blur_wider_than_the_view_stays_defined():
-    blurred = interventions.Blur(1.0).pictures(Prepared({"front": picture()}))["front"]
+    blurred = interventions.Blur(1.0).pictures(Prepared({"front": picture()}), "")["front"]
     assert torch.isfinite(blurred).all()
 
 
 def test_mean_colour_is_flat_and_per_view():
     image = torch.zeros(1, 3, 4, 4)
     image[:, 0, :2] = 1.0
-    flat = interventions.MeanColour().pictures(Prepared({"front": image}))["front"]
+    flat = interventions.MeanColour().pictures(Prepared({"front": image}), "")["front"]
     assert torch.equal(flat[0, 0], torch.full((4, 4), 0.5))
     assert torch.equal(flat[0, 1], torch.zeros(4, 4))
 
 
 def test_donor_needs_frames():
     with pytest.raises(ValueError, match="at least one donor frame, got none"):
-        interventions.Donor([])
+        interventions.Donor([], [])
 
 
 def test_donor_of_another_size_is_refused():
-    donor = interventions.Donor([Prepared({"front": picture(size=16)})])
+    donor = interventions.Donor([Prepared({"front": picture(size=16)})], ["press"])
     with pytest.raises(ValueError, match=r"camera 'front' must be \[3, 32, 32\], got \[3, 16, 16\]"):
-        donor.pictures(Prepared({"front": picture()}))
+        donor.pictures(Prepared({"front": picture()}), "press")
+
+
+def test_donors_of_the_same_instruction_are_preferred_where_there_are_enough():
+    prepared = [Prepared({"front": picture(seed)}) for seed in range(5)]
+    donor = interventions.Donor(prepared, ["press", "pull", "press", "press", "pull"])
+    here = Prepared({"front": picture(9)})
+    same = donor.pictures(here, "press")["front"]
+    assert torch.equal(same, torch.cat([picture(0), picture(2), picture(3)]))
+    assert len(donor.pictures(here, "pull")["front"]) == 5  # two are too few
+    assert len(donor.pictures(here, "wave")["front"]) == 5
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -34,7 +34,7 @@ def test_frames_of_one_moment_belong_together(directory):
 def test_unusable_directories_are_named(directory, tmp_path):
     with pytest.raises(PolicyError, match="lack camera 'side'; they have"):
         load_donors(directory, ["side"], None)
-    with pytest.raises(PolicyError, match="cannot read donors from .*make them with gather_donors"):
+    with pytest.raises(PolicyError, match=r"cannot read donors from .*make them with gather_donors"):
         load_donors(tmp_path / "absent", ["front"], None)
     manifest = directory / MANIFEST
     manifest.write_text("{not json")

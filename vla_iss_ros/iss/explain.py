@@ -54,9 +54,14 @@ class Explainer:
                 "baseline donor needs recorded frames, got none; set donors to a directory made by gather_donors, "
                 "or set baseline to blur or mean_colour"
             )
-        self._donors = interventions.Donor([policy.preprocess(donor) for donor in donors]) if donors else None
+        self._donors = self._prepare_donors(donors) if donors else None
         self._instructions = tuple(dict.fromkeys(donor.instruction for donor in donors if donor.instruction))
         self._baseline = self._make_baseline()
+
+    def _prepare_donors(self, donors: Sequence[Observation]) -> interventions.Donor:
+        with torch.inference_mode():
+            prepared = [self._policy.preprocess(donor) for donor in donors]
+            return interventions.Donor(prepared, [donor.instruction for donor in donors])
 
     def _make_baseline(self) -> interventions.Baseline:
         if self._settings.baseline == "blur":
@@ -96,7 +101,7 @@ class _Run:
         self._generator = torch.Generator().manual_seed(seed)
         self._base = policy.preprocess(observation)
         self._cells = CellGrid.over(self._base, settings.grid, settings.mask_layout == "stitched")
-        self._pictures = explainer._baseline.pictures(self._base)
+        self._pictures = explainer._baseline.pictures(self._base, observation.instruction)
         self._noise = policy.sample_noise(self._generator)
         self.seconds = {"prepare": time.perf_counter() - started, "policy": 0.0, "estimate": 0.0}
         self._reference = self._run(self._base, {})
@@ -197,7 +202,7 @@ class _Run:
     def _effects(self) -> tuple[Effect, ...]:
         pictures = self._pictures
         if self._explainer._donors is not None:
-            pictures = self._explainer._donors.pictures(self._base)
+            pictures = self._explainer._donors.pictures(self._base, self._observation.instruction)
         replacements = Replacements(
             pictures, self._explainer._instructions, mean_state_tensor(self._policy.spec.state_mean)
         )

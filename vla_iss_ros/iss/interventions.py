@@ -15,7 +15,7 @@ from vla_iss_ros.iss.observation import Prepared
 class Baseline(Protocol):
     """Makes the pictures that replaced cells are taken from."""
 
-    def pictures(self, prepared: Prepared) -> dict[str, Tensor]:
+    def pictures(self, prepared: Prepared, instruction: str) -> dict[str, Tensor]:
         """Return camera name to float32 [D, 3, h, w]; row d of all cameras belongs together."""
 
 
@@ -29,7 +29,7 @@ class Blur:
     def __init__(self, sigma: float) -> None:
         self.sigma = sigma
 
-    def pictures(self, prepared: Prepared) -> dict[str, Tensor]:
+    def pictures(self, prepared: Prepared, instruction: str) -> dict[str, Tensor]:
         """Return every view blurred, D = 1; ``sigma`` is a share of the view's width."""
         return {
             name: _gaussian(image, self.sigma * image.shape[-1]) for name, image in prepared.images.items()
@@ -39,7 +39,7 @@ class Blur:
 class MeanColour:
     """One flat picture a view, of the view's mean colour."""
 
-    def pictures(self, prepared: Prepared) -> dict[str, Tensor]:
+    def pictures(self, prepared: Prepared, instruction: str) -> dict[str, Tensor]:
         """Return flat pictures, D = 1."""
         return {
             name: image.mean((2, 3), keepdim=True).expand_as(image) for name, image in prepared.images.items()
@@ -49,17 +49,22 @@ class MeanColour:
 class Donor:
     """Pixels of the same camera in other recorded frames; stays close to what the policy was trained on.
 
-    ``donors`` are prepared by the same policy. Every camera takes its pixels from the same donor moment.
+    ``donors`` are prepared by the same policy, ``instructions`` are theirs. Every camera takes its pixels from the
+    same donor moment. Where at least ``ENOUGH`` donors share the observation's instruction only those are used:
+    another task's scene would add objects that the policy never saw beside this instruction.
     """
 
-    def __init__(self, donors: Sequence[Prepared]) -> None:
+    ENOUGH = 3
+
+    def __init__(self, donors: Sequence[Prepared], instructions: Sequence[str]) -> None:
         if not donors:
             raise ValueError("baseline donor needs at least one donor frame, got none")
         self._pictures = {
             name: torch.cat([donor.images[name] for donor in donors]) for name in donors[0].images
         }
+        self._instructions = tuple(instructions)
 
-    def pictures(self, prepared: Prepared) -> dict[str, Tensor]:
+    def pictures(self, prepared: Prepared, instruction: str) -> dict[str, Tensor]:
         """Return the donor frames, D of them; raises ValueError when they do not fit the observation."""
         for name, image in prepared.images.items():
             donors = self._pictures.get(name)
@@ -68,7 +73,9 @@ class Donor:
                 raise ValueError(
                     f"donor frames of camera '{name}' must be {list(image.shape[1:])}, got {found}"
                 )
-        return {name: self._pictures[name] for name in prepared.images}
+        same = [index for index, text in enumerate(self._instructions) if text == instruction]
+        rows = same if len(same) >= self.ENOUGH else list(range(len(self._instructions)))
+        return {name: self._pictures[name][rows] for name in prepared.images}
 
 
 def choose_pictures(count: int, pictures: int, generator: torch.Generator) -> Tensor:

@@ -103,6 +103,11 @@ class PatchTransformer(nn.Module):
     ``grid * grid`` patch tokens a camera, row-major, cameras in the order of the configuration.
     """
 
+    state_mean: Tensor
+    state_std: Tensor
+    action_mean: Tensor
+    action_std: Tensor
+
     def __init__(self, config: PatchTransformerConfig) -> None:
         super().__init__()
         self.config = config
@@ -172,10 +177,11 @@ class PatchTransformer(nn.Module):
         )
         before, after = self.config.horizon + 1, patches.shape[1] * patches.shape[2]
         hidden = functional.pad(padding, (before, after), value=False)
-        for block in self.blocks[:-1]:
+        *others, last = self.blocks
+        for block in others:
             sequence = block(sequence, sequence.shape[1], hidden, weights)
         # Only the action queries are read out, so the last block computes nothing else.
-        return self.head(self.blocks[-1](sequence, self.config.horizon, hidden, weights))
+        return self.head(last(sequence, self.config.horizon, hidden, weights))
 
     def forward(self, images: Tensor, words: Tensor, state: Tensor) -> Tensor:
         """Return normalised actions [N, T, A].

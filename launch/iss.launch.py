@@ -1,0 +1,146 @@
+"""Explain a policy beside a running robot: iss_node, and policy_node when it is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+SHARE = Path(get_package_share_directory("vla_iss_ros"))
+
+ARGUMENTS = [
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of the nodes, one a robot."),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value=str(SHARE / "config" / "iss.yaml"),
+        description="Parameters of the nodes; the arguments below win over it.",
+    ),
+    DeclareLaunchArgument(
+        "policy",
+        default_value="",
+        description="Policy to explain, TYPE[:PATH], such as builtin:/path/to/policy.safetensors; "
+        "empty: the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "cameras", default_value="front,wrist", description="The policy's cameras, by commas."
+    ),
+    DeclareLaunchArgument(
+        "image_topics",
+        default_value="{camera}/image/compressed",
+        description="Image topic of each camera, by commas in the order of cameras; or one in which {camera} "
+        "stands for the name.",
+    ),
+    DeclareLaunchArgument(
+        "image_transport",
+        default_value="compressed",
+        choices=["raw", "compressed"],
+        description="Type of the image topics: raw is sensor_msgs/Image, compressed is CompressedImage.",
+    ),
+    DeclareLaunchArgument(
+        "region_topics",
+        default_value="{camera}/regions",
+        description="Label image topic of each camera, as for image_topics.",
+    ),
+    DeclareLaunchArgument(
+        "instruction_topic",
+        default_value="instruction",
+        description="std_msgs/String with the task in words.",
+    ),
+    DeclareLaunchArgument(
+        "state_topic",
+        default_value="joint_states",
+        description="sensor_msgs/JointState with the policy's state (state_names in the parameter file).",
+    ),
+    DeclareLaunchArgument(
+        "action_topic",
+        default_value="",
+        description="Actions that the policy really commanded, compared with those of the explained copy; "
+        "empty: no comparison.",
+    ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="true",
+        choices=["true", "false"],
+        description="Configure and activate the nodes at start-up; false leaves that to a lifecycle manager.",
+    ),
+    DeclareLaunchArgument(
+        "run_policy",
+        default_value="false",
+        choices=["true", "false"],
+        description="Start policy_node as well, which runs the policy on the same topics.",
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time",
+        default_value="false",
+        choices=["true", "false"],
+        description="Take the time from /clock, as for bags and simulators.",
+    ),
+    DeclareLaunchArgument(
+        "log_level",
+        default_value="info",
+        choices=["debug", "info", "warn", "error"],
+        description="Least severity that the nodes print.",
+    ),
+]
+
+
+def topic_of_each_camera(argument: str, text: str, cameras: list[str]) -> dict[str, str]:
+    """Return camera → topic from an argument's text; raises ValueError when they do not pair up."""
+    topics = [topic.strip() for topic in text.split(",")]
+    if len(topics) == 1 and "{camera}" in topics[0]:
+        return {camera: topics[0].replace("{camera}", camera) for camera in cameras}
+    if len(topics) != len(cameras) or not all(topics):
+        raise ValueError(f"{argument} must name one topic for each of the cameras {cameras}, got '{text}'")
+    return dict(zip(cameras, topics, strict=True))
+
+
+def nodes(context: LaunchContext) -> list[Node]:
+    """Return the nodes, with the arguments' values filled in."""
+    value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    cameras = [camera.strip() for camera in value["cameras"].split(",") if camera.strip()]
+    images = topic_of_each_camera("image_topics", value["image_topics"], cameras)
+    regions = topic_of_each_camera("region_topics", value["region_topics"], cameras)
+
+    remappings = [(f"~/input/{camera}/image", topic) for camera, topic in images.items()]
+    remappings += [(f"~/input/{camera}/regions", topic) for camera, topic in regions.items()]
+    remappings += [
+        ("~/input/instruction", value["instruction_topic"]),
+        ("~/input/joint_states", value["state_topic"]),
+    ]
+    if value["action_topic"]:
+        remappings.append(("~/input/action", value["action_topic"]))
+
+    shared = {
+        "cameras": cameras,
+        "image_transport": value["image_transport"],
+        "autostart": value["autostart"] == "true",
+        "use_sim_time": value["use_sim_time"] == "true",
+    }
+    if value["policy"]:
+        shared["policy"] = value["policy"]
+
+    def node(name: str) -> Node:
+        return Node(
+            package="vla_iss_ros",
+            executable=name,
+            name=name,
+            namespace=value["namespace"],
+            parameters=[value["params_file"], shared],
+            remappings=remappings,
+            arguments=["--ros-args", "--log-level", value["log_level"]],
+            output="screen",
+        )
+
+    started = [node("iss_node")]
+    if value["run_policy"] == "true":
+        started.append(node("policy_node"))
+    return started
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the launch description."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=nodes)])

@@ -1,0 +1,167 @@
+"""Explain a policy on a recorded bag: a player with /clock, policy_node and iss_node; ends with the bag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+SHARE = Path(get_package_share_directory("vla_iss_ros"))
+
+ARGUMENTS = [
+    DeclareLaunchArgument("bag", description="Directory of the rosbag2 recording."),
+    DeclareLaunchArgument(
+        "rate", default_value="1.0", description="Speed of the bag's time; 0.5 is half speed."
+    ),
+    DeclareLaunchArgument(
+        "loop",
+        default_value="false",
+        choices=["true", "false"],
+        description="Start the bag again at its end, until it is stopped.",
+    ),
+    DeclareLaunchArgument(
+        "player",
+        default_value="bag_player",
+        choices=["bag_player", "ros2bag"],
+        description="What plays the bag: bag_player, or `ros2 bag play` where it is installed.",
+    ),
+    DeclareLaunchArgument(
+        "record",
+        default_value="",
+        description="Directory of a new bag with every output; empty: none is recorded.",
+    ),
+    DeclareLaunchArgument(
+        "exit_at_end",
+        default_value="true",
+        choices=["true", "false"],
+        description="Shut everything down when the bag has been played.",
+    ),
+    # What iss.launch.py takes, with the defaults of a bag that was recorded from this package's simulator.
+    DeclareLaunchArgument(
+        "params_file",
+        default_value=str(SHARE / "config" / "iss.yaml"),
+        description="Parameters of the nodes; the arguments below win over it.",
+    ),
+    DeclareLaunchArgument(
+        "policy", default_value="", description="Policy to explain, TYPE[:PATH]; empty: the parameter file's."
+    ),
+    DeclareLaunchArgument(
+        "cameras", default_value="front,wrist", description="The policy's cameras, by commas."
+    ),
+    DeclareLaunchArgument(
+        "image_topics",
+        default_value="/{camera}/image/compressed",
+        description="The bag's image topic of each camera, by commas; or one with {camera} for the name.",
+    ),
+    DeclareLaunchArgument(
+        "image_transport",
+        default_value="compressed",
+        choices=["raw", "compressed"],
+        description="Type of the image topics: raw is sensor_msgs/Image, compressed is CompressedImage.",
+    ),
+    DeclareLaunchArgument(
+        "region_topics",
+        default_value="/{camera}/regions",
+        description="The bag's label image topic of each camera, as for image_topics.",
+    ),
+    DeclareLaunchArgument(
+        "instruction_topic",
+        default_value="/instruction",
+        description="The bag's topic with the task in words.",
+    ),
+    DeclareLaunchArgument(
+        "state_topic",
+        default_value="/end_effector_state",
+        description="The bag's sensor_msgs/JointState that holds the policy's state.",
+    ),
+    DeclareLaunchArgument(
+        "run_policy",
+        default_value="true",
+        choices=["true", "false"],
+        description="Start policy_node as well, which runs the policy on the same topics.",
+    ),
+]
+
+# Passed on to iss.launch.py as they are.
+PASSED_ON = (
+    "params_file",
+    "policy",
+    "cameras",
+    "image_topics",
+    "image_transport",
+    "region_topics",
+    "instruction_topic",
+    "state_topic",
+    "run_policy",
+)
+
+
+def make_player(kind: str, bag: str, rate: float, loop: bool, listeners: int) -> ExecuteProcess:
+    """Return the process that plays the bag and publishes /clock once ``listeners`` nodes are there."""
+    if kind == "ros2bag":
+        repeat = ["--loop"] if loop else []
+        return ExecuteProcess(
+            cmd=["ros2", "bag", "play", bag, "--clock", "--rate", str(rate), *repeat],
+            name="ros2_bag_play",
+            output="screen",
+        )
+    return Node(
+        package="vla_iss_ros",
+        executable="bag_player",
+        name="bag_player",
+        parameters=[{"bag": bag, "rate": rate, "loop": loop, "wait_for_subscribers": listeners}],
+        output="screen",
+    )
+
+
+def processes(context: LaunchContext) -> list:
+    """Return the player, the recorder and what happens at the bag's end."""
+    value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    bag = Path(value["bag"]).expanduser()
+    if not bag.exists():
+        raise ValueError(f"bag must be a recording, '{bag}' does not exist")
+    started = []
+    if value["record"]:
+        started.append(
+            Node(
+                package="vla_iss_ros",
+                executable="output_recorder",
+                name="output_recorder",
+                parameters=[{"bag": str(Path(value["record"]).expanduser())}],
+                # It answers SIGINT by closing the bag, which takes its time and must not be cut off.
+                sigterm_timeout="20",
+                output="screen",
+            )
+        )
+    listeners = 2 if value["run_policy"] == "true" else 1
+    player = make_player(value["player"], str(bag), float(value["rate"]), value["loop"] == "true", listeners)
+    if value["exit_at_end"] == "true":
+        end = EmitEvent(event=Shutdown(reason="the bag has been played"))
+        started.append(RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[end])))
+    return [*started, player]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the launch description."""
+    explain = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(SHARE / "launch" / "iss.launch.py")),
+        launch_arguments=[
+            *((name, LaunchConfiguration(name)) for name in PASSED_ON),
+            ("use_sim_time", "true"),
+        ],
+    )
+    return LaunchDescription([*ARGUMENTS, explain, OpaqueFunction(function=processes)])

@@ -1,0 +1,85 @@
+"""Action chunks in Float32MultiArray."""
+
+import array
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from message_factory import TYPESTORE, Float32MultiArray, MultiArrayDimension, MultiArrayLayout
+
+from vla_iss_ros.messages.actions import decode_actions, encode_actions
+from vla_iss_ros.messages.errors import MessageError
+
+CHUNK = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+
+
+def encode(chunk):
+    return encode_actions(chunk, Float32MultiArray, MultiArrayLayout, MultiArrayDimension)
+
+
+def message_of(dimensions, data, offset=0):
+    layout = MultiArrayLayout([MultiArrayDimension(*each) for each in dimensions], offset)
+    return Float32MultiArray(layout, np.asarray(data, np.float32))
+
+
+def test_dimensions_and_strides_are_those_of_std_msgs():
+    message = encode(CHUNK)
+    assert [(d.label, d.size, d.stride) for d in message.layout.dim] == [("time", 2, 6), ("action", 3, 3)]
+    assert message.data.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+@given(st.integers(1, 5), st.integers(1, 5))
+def test_chunks_survive_serialisation(steps, size):
+    chunk = np.random.default_rng(steps * 10 + size).normal(size=(steps, size)).astype(np.float32)
+    name = Float32MultiArray.__msgtype__
+    restored = TYPESTORE.deserialize_cdr(TYPESTORE.serialize_cdr(encode(chunk), name), name)
+    np.testing.assert_array_equal(decode_actions(restored), chunk)
+
+
+def test_one_action_is_one_step():
+    assert decode_actions(message_of([("action", 2, 2)], [1, 2])).tolist() == [[1, 2]]
+
+
+def test_data_offset_is_skipped():
+    assert decode_actions(message_of([("time", 1, 2), ("action", 2, 2)], [9, 1, 2], 1)).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "shown"),
+    [
+        (np.zeros(3, np.float32), r"must be \[T, A\] and not empty, got \[3\]"),
+        (np.zeros((0, 3), np.float32), r"got \[0, 3\]"),
+        (np.array([[np.nan, 1, np.inf]]), "got 2 values that are not"),
+    ],
+)
+def test_bad_chunks_are_refused(chunk, shown):
+    with pytest.raises(ValueError, match=shown):
+        encode(chunk)
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "data", "offset", "reason", "shown"),
+    [
+        ([], [1.0], 0, "wrong dimensions", r"got \[\]"),
+        ([("action", 1, 1), ("time", 1, 1)], [1.0], 0, "wrong dimensions", "'action', 'time'"),
+        ([("time", 0, 0), ("action", 2, 2)], [], 0, "zero size", r"sizes \[0, 2\]"),
+        ([("time", 1, 1), ("action", 2, 2)], [1, 2], 0, "wrong strides", r"strides \[2, 2\], got \[1, 2\]"),
+        ([("time", 2, 4), ("action", 2, 2)], [1, 2, 3], 0, "length mismatch", "need 4 numbers, got 3"),
+        ([("time", 1, 2), ("action", 2, 2)], [1, 2], 1, "length mismatch", "offset 1 need 3 numbers, got 2"),
+        ([("action", 2, 2)], [1, np.nan], 0, "not finite", "1 values"),
+        ([("time", 2**32 - 1, 1), ("action", 2**32 - 1, 1)], [1], 0, "wrong strides", "18446744065119617025"),
+    ],
+)
+def test_bad_messages_are_refused(dimensions, data, offset, reason, shown):
+    with pytest.raises(MessageError, match=shown) as caught:
+        decode_actions(message_of(dimensions, data, offset))
+    assert caught.value.reason == reason
+
+
+def test_classes_of_rclpy():
+    messages = pytest.importorskip("std_msgs.msg")
+    types = (messages.Float32MultiArray, messages.MultiArrayLayout, messages.MultiArrayDimension)
+    message = encode_actions(CHUNK, *types)
+    assert isinstance(message.data, array.array)
+    np.testing.assert_array_equal(decode_actions(message), CHUNK)

@@ -1,0 +1,78 @@
+"""bag_player, iss_node, policy_node and output_recorder together, each in a process of its own."""
+
+import pytest
+from harness import CAMERAS, PATIENCE, stamp_of
+from tiny_bag import FRAMES, REMAPPINGS, stamps, write_bag
+
+from vla_iss_ros.bags.reader import Bag
+
+
+@pytest.fixture(scope="module")
+def recording(launch, probe, small, checkpoint, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("recording")
+    output = directory / "output"
+    recorder = launch(
+        "output_recorder", bag=str(output), topics='["/diagnostics", "/instruction std_msgs/msg/String"]'
+    )
+    node = launch("iss_node", *REMAPPINGS, **{**small, "image_reliability": "reliable"})
+    policy = launch(
+        "policy_node",
+        *REMAPPINGS,
+        policy=f"builtin:{checkpoint}",
+        cameras=str(list(CAMERAS)),
+        image_reliability="reliable",
+    )
+    probe.until(lambda: "recording /policy_node/output/action_chunk" in recorder.log, "the recorder ready")
+    outputs = 5 * len(CAMERAS) + 3
+    probe.until(lambda: recorder.log.count("recording /iss_node/output/") == outputs, "the recorder ready")
+    player = launch("bag_player", bag=str(write_bag(directory / "tiny")), rate=0.25, wait_for_subscribers=2)
+    probe.until(lambda: player.process.poll() is not None, "the bag's end")
+    assert player.process.returncode == 0
+    probe.until(lambda: probe.value("/iss_node: pipeline", "frames done") not in (None, "0"))
+    assert not output.exists()
+    for process in (node, policy, recorder):
+        status, _ = process.end()
+        assert status == 0, process.log
+        assert "Traceback" not in process.log
+    return output
+
+
+def test_outputs_are_recorded_with_the_headers_of_their_inputs(recording):
+    sent = {*stamps(0), *stamps(1)}
+    with Bag(recording) as bag:
+        assert not bag.unreadable
+        received = {topic: list(bag.messages([topic])) for topic in bag.topics}
+    for camera in CAMERAS:
+        for name in ("overlay", "overlay/compressed", "saliency", "stderr", "regions"):
+            messages = received[f"/iss_node/output/{camera}/{name}"]
+            assert len(messages) > FRAMES
+            assert {stamp_of(each.message) for each in messages} <= sent
+            assert {each.message.header.frame_id for each in messages} == {f"{camera}_camera"}
+    for topic in ("/iss_node/output/nmr", "/iss_node/output/chart", "/policy_node/output/action_chunk"):
+        assert len(received[topic]) > FRAMES
+    assert received["/instruction"][0].message.data == "press the button"
+
+
+def test_both_nodes_diagnostics_are_recorded(recording):
+    names = set()
+    with Bag(recording) as bag:
+        for each in bag.messages(["/diagnostics"]):
+            names |= {status.name for status in each.message.status}
+    assert {
+        "/iss_node: NMR",
+        "/iss_node: pipeline",
+        "/iss_node: policy agreement",
+        "/policy_node: actions",
+    } <= names
+
+
+def test_a_recorder_without_a_place_to_write_ends_with_one_line(launch, recording):
+    for values, line in (
+        ({"bag": str(recording)}, "exists already; choose another name or allow overwriting"),
+        ({}, "bag must be set: -p bag:=DIRECTORY"),
+        ({"bag": "x", "pattern": "("}, "pattern must be a regular expression, got '('"),
+    ):
+        process = launch("output_recorder", **values)
+        assert process.process.wait(PATIENCE) == 1
+        assert line in process.log
+        assert len(process.log.splitlines()) == 1

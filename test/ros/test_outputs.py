@@ -1,0 +1,99 @@
+"""What nobody listens to is not made."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+
+from vla_iss_ros.iss.nmr import NuisanceMassRatio
+from vla_iss_ros.iss.region_map import RegionMap
+from vla_iss_ros.ros import outputs as module
+from vla_iss_ros.ros.outputs import Outputs, Result
+from vla_iss_ros.settings import check
+
+
+class FakeNode:
+    def __init__(self, listened):
+        self.listened, self.published, self.destroyed = listened, [], 0
+
+    def create_lifecycle_publisher(self, kind, topic, qos, qos_overriding_options):
+        name = topic.removeprefix("~/output/")
+        return SimpleNamespace(
+            publish=lambda message: self.published.append((name, message)),
+            get_subscription_count=lambda: int(name in self.listened),
+        )
+
+    def destroy_lifecycle_publisher(self, publisher):
+        self.destroyed += 1
+
+
+class FakeExplanation:
+    samples, stop_reason = 8, "samples"
+
+    def __init__(self):
+        self.maps = 0
+
+    def contrast_map(self, camera, size):
+        self.maps += 1
+        return np.full(size, 0.5, np.float32)
+
+    standard_error_map = contrast_map
+
+
+def publish(listened, value=0.25, regions=True):
+    node = FakeNode(listened)
+    outputs = Outputs(node, ("front",))
+    image = Image()
+    image.header.frame_id = "front_camera"
+    frame = SimpleNamespace(images={"front": image}, stamp=10**9)
+    observation = SimpleNamespace(images={"front": np.zeros((24, 32, 3), np.uint8)})
+    found = RegionMap({"front": np.zeros((24, 32), np.uint8)}) if regions else None
+    headline = NuisanceMassRatio(10, value, chance=0.5, reason="" if value == value else "no regions")
+    explanation = FakeExplanation()
+    outputs.publish(Result(frame, observation, found, explanation, headline), check({}), lambda: None)
+    return node, explanation, outputs
+
+
+def test_without_listeners_only_the_number_is_published(monkeypatch):
+    for name in ("draw_overlay", "draw_chart", "draw_regions", "encode_image", "encode_compressed_image"):
+        monkeypatch.setattr(module, name, lambda *args, **kwargs: pytest.fail("work that nobody asked for"))
+    node, explanation, _ = publish(set())
+    assert [name for name, _ in node.published] == ["nmr"]
+    assert explanation.maps == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "front/overlay",
+        "front/overlay/compressed",
+        "front/saliency",
+        "front/stderr",
+        "front/regions",
+        "chart",
+        "marker",
+    ],
+)
+def test_each_output_comes_alone_with_the_images_header(name):
+    node, _, _ = publish({name})
+    assert [each for each, _ in node.published] == ["nmr", name]
+    assert node.published[1][1].header.frame_id == "front_camera"
+
+
+def test_an_undefined_nmr_is_not_published_and_the_marker_says_why():
+    node, _, _ = publish({"marker"}, value=float("nan"))
+    ((name, marker),) = node.published
+    assert (name, marker.text) == ("marker", "NMR@10 undefined: no regions")
+
+
+def test_without_regions_no_picture_of_them():
+    node, _, _ = publish({"front/regions"}, regions=False)
+    assert [name for name, _ in node.published] == ["nmr"]
+
+
+def test_close_destroys_every_publisher():
+    node, _, outputs = publish(set())
+    outputs.close()
+    outputs.close()
+    assert node.destroyed == 8

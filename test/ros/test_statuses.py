@@ -1,0 +1,182 @@
+"""What diagnostics say, without a node."""
+
+import math
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from vla_iss_ros.iss.effects import Effect
+from vla_iss_ros.iss.nmr import NuisanceMassRatio
+from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status, plain, to_message
+from vla_iss_ros.ros.inputs import CameraStatistics
+from vla_iss_ros.ros.pipeline_status import HANGS, RECENT, NodeState, camera_status, judge
+from vla_iss_ros.ros.pipelines import Waiters
+from vla_iss_ros.ros.result_status import agreement_status, nmr_level, nmr_status
+from vla_iss_ros.ros.worker import LatestSlot, Progress
+from vla_iss_ros.settings import check
+
+SETTINGS = check({})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.25, "0.25"), (1 / 3, "0.333333"), (math.nan, "nan"), (7, "7"), (True, "True"), ("clean", "clean")],
+)
+def test_values_are_plain_text(value, text):
+    assert plain(value) == text
+
+
+def test_a_status_becomes_a_message_with_the_nodes_name_and_a_hardware_id():
+    message = to_message(Status("NMR", WARN, "0.5", {"chance": 0.4}), "/left/iss_node")
+    assert (message.name, message.level, message.message) == ("/left/iss_node: NMR", WARN, "0.5")
+    assert [(pair.key, pair.value) for pair in message.values] == [("chance", "0.4")]
+    assert message.hardware_id
+
+
+@pytest.mark.parametrize(
+    ("value", "chance", "level"),
+    [
+        (0.39, 0.4, OK),
+        (0.40, 0.4, WARN),
+        (0.59, 0.4, WARN),
+        (0.61, 0.4, ERROR),
+        (math.nan, 0.4, OK),
+        (0.0, 0.0, OK),
+        (1.0, math.nan, OK),
+    ],
+)
+def test_nmr_is_judged_against_chance(value, chance, level):
+    assert nmr_level(NuisanceMassRatio(10, value, chance=chance), SETTINGS) == level
+
+
+def result(value=0.25, age=0.0, reason=""):
+    headline = NuisanceMassRatio(10, value, 0.1, 0.4, 0.5, 0.0, {"front": value}, reason)
+    explanation = SimpleNamespace(
+        ratios={10: headline, 20: NuisanceMassRatio(20, 0.3)},
+        samples=128,
+        stop_reason="samples",
+        mean_delta=0.02,
+        noise_floor=1e-12,
+        shared_noise=True,
+        effects=(Effect("camera", "front", 0.1, 0.5), Effect("state", "state", math.nan, reason="no mean")),
+    )
+    return SimpleNamespace(
+        headline=headline,
+        explanation=explanation,
+        frame=SimpleNamespace(arrived=time.monotonic() - age, stamp=1_500_000_000),
+        observation=SimpleNamespace(instruction="press the button"),
+    )
+
+
+def test_the_nmr_status_has_headline_and_figures():
+    status = nmr_status(result(), {"policy": 0.3, "latency": 0.4}, SETTINGS)
+    assert (status.level, status.message) == (OK, "NMR@10 0.25 [0.10, 0.40], chance 0.50, N = 128")
+    assert status.values["NMR@20"] == 0.3
+    assert status.values["effect camera front share"] == 0.5
+    assert status.values["effect state reason"] == "no mean"
+    assert status.values["seconds policy"] == 0.3
+    assert status.values["stamp (s)"] == "1.500000000"
+
+
+def test_without_nmr_the_status_says_why():
+    status = nmr_status(result(math.nan, reason="no regions: label images tell"), {}, SETTINGS)
+    assert (status.level, status.message) == (OK, "NMR@10 undefined: no regions: label images tell")
+
+
+def test_an_old_result_is_stale_but_not_when_frames_take_long():
+    assert nmr_status(result(age=60.0), {"latency": 1.0}, SETTINGS).level == WARN
+    assert nmr_status(result(age=60.0), {"latency": 1.0}, SETTINGS).message.startswith(
+        "stale, 60 s old: NMR@10"
+    )
+    assert nmr_status(result(age=60.0), {"latency": 40.0}, SETTINGS).level == OK
+    assert nmr_status(result(0.9, age=60.0), {}, SETTINGS).level == ERROR
+
+
+def test_before_any_result_and_without_actions():
+    assert nmr_status(None, {}, SETTINGS) == Status("NMR", WARN, "no frame has been explained yet")
+    assert agreement_status() == Status("policy agreement", OK, "no action topic")
+
+
+class FakeInputs:
+    def __init__(self, **ages):
+        self.cameras = {}
+        for camera, age in ages.items():
+            arrived = math.nan if age is None else time.monotonic() - age
+            self.cameras[camera] = CameraStatistics(0 if age is None else 5, arrived, 0.1)
+        self.labels = None
+        self.synchroniser = SimpleNamespace(stepped_back=0)
+
+    def instruction(self, fallback):
+        return fallback
+
+
+def state(lifecycle="active", problem="", recent="", inputs=None, **progress):
+    faults = SimpleNamespace(recent=lambda seconds: recent, counts=lambda: {"camera front: truncated": 3})
+    inputs = inputs or FakeInputs(front=0.0, wrist=0.0)
+    return NodeState(
+        lifecycle,
+        problem,
+        list(inputs.cameras),
+        SETTINGS,
+        "clean",
+        inputs,
+        LatestSlot(),
+        Progress(**progress),
+        faults,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "level", "message"),
+    [
+        (state("unconfigured", "no checkpoint at 'x'"), ERROR, "no checkpoint at 'x'"),
+        (state("unconfigured"), WARN, "unconfigured"),
+        (state("inactive"), OK, "inactive"),
+        (state(problem="", done=3), OK, "3 frames done"),
+        (state(), OK, "waiting for the first frame"),
+        (state(inputs=FakeInputs(front=0.0, wrist=None)), WARN, "no image from wrist"),
+        (state(inputs=FakeInputs(front=RECENT + 1, wrist=0.0)), WARN, "no image from front"),
+        (
+            state(recent="bad message on camera front: 3 bytes", done=3),
+            WARN,
+            "bad message on camera front: 3 bytes",
+        ),
+    ],
+)
+def test_the_pipeline_says_the_worst_in_one_line(given, level, message):
+    assert judge(given) == (level, message)
+
+
+def test_a_failed_frame_is_an_error_and_one_that_is_not_ready_a_warning():
+    progress = state()
+    progress.progress.problem, progress.progress.broken = "it raised", True
+    assert judge(progress) == (ERROR, "it raised")
+    progress.progress.broken = False
+    assert judge(progress) == (WARN, "it raised")
+
+
+def test_a_policy_that_hangs_is_an_error():
+    level, message = judge(state(busy_since=time.monotonic() - HANGS - 20))
+    assert level == ERROR
+    assert message.startswith("the policy has worked on one frame for 30 s")
+
+
+def test_a_camera_has_age_rate_and_its_own_bad_messages():
+    given = state(inputs=FakeInputs(front=0.0, wrist=RECENT + 2))
+    front = camera_status("front", given.inputs, given.faults)
+    assert (front.level, front.message) == (OK, "10.0 Hz")
+    assert front.values["bad camera front: truncated"] == 3
+    wrist = camera_status("wrist", given.inputs, given.faults)
+    assert (wrist.level, wrist.message) == (WARN, "no image for 7 s")
+    assert "bad camera front: truncated" not in wrist.values
+
+
+def test_waiters_get_the_outcome_of_a_frame_that_started_after_they_asked():
+    waiters = Waiters()
+    assert waiters.waiting == 0
+    assert waiters.ask(0.0, lambda: False) == (False, "no frame was explained within 0 s; see /diagnostics")
+    assert waiters.ask(60.0, lambda: True)[1] == "the node was stopped before the frame was explained"
+    assert waiters.waiting == 2
+    waiters.answer(2, True, "NMR@10 0.25")
+    assert waiters.waiting == 0

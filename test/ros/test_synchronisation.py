@@ -1,0 +1,145 @@
+"""One suite for both implementations of the matching rule."""
+
+from types import SimpleNamespace
+
+import pytest
+from harness import SECOND
+
+from vla_iss_ros.ros import synchronisation
+from vla_iss_ros.ros.synchronisation import MessageFiltersMatcher, OwnMatcher, Synchroniser
+
+MS = 1_000_000
+needs_message_filters = pytest.mark.skipif(
+    synchronisation.message_filters is None,
+    reason="message_filters is not importable: it comes with a ROS installation, not from PyPI",
+)
+
+
+@pytest.fixture(params=[OwnMatcher, pytest.param(MessageFiltersMatcher, marks=needs_message_filters)])
+def matcher(request):
+    return request.param
+
+
+class Recorder:
+    """A synchroniser, what came out of it, and messages with header stamps."""
+
+    def __init__(self, matcher, names=("front", "wrist"), slop=0.05):
+        self.sets, self.jumps = [], []
+        self.synchroniser = Synchroniser(
+            names,
+            slop,
+            lambda messages, stamps: self.sets.append((messages, stamps)),
+            self.jumps.append,
+            matcher,
+        )
+
+    def add(self, name, stamp):
+        from builtin_interfaces.msg import Time
+
+        seconds, nanoseconds = divmod(stamp, SECOND)
+        header = SimpleNamespace(stamp=Time(sec=seconds, nanosec=nanoseconds))
+        self.synchroniser.add(name, stamp, SimpleNamespace(header=header, name=name))
+
+    @property
+    def stamps(self):
+        return [tuple(stamps.values()) for _, stamps in self.sets]
+
+
+def test_equal_stamps_make_a_set_in_either_order(matcher):
+    recorder = Recorder(matcher)
+    for name, stamp in (("front", 10), ("wrist", 10), ("wrist", 20), ("front", 20)):
+        recorder.add(name, stamp)
+    assert recorder.stamps == [(10, 10), (20, 20)]
+    messages, _ = recorder.sets[0]
+    assert {name: message.name for name, message in messages.items()} == {"front": "front", "wrist": "wrist"}
+
+
+def test_one_camera_needs_no_other(matcher):
+    recorder = Recorder(matcher, names=("front",))
+    recorder.add("front", 10)
+    recorder.add("front", 20)
+    assert recorder.stamps == [(10,), (20,)]
+
+
+def test_stamps_within_the_slop_match_and_beyond_it_do_not(matcher):
+    recorder = Recorder(matcher)
+    recorder.add("front", 1000 * MS)
+    recorder.add("wrist", 1050 * MS)
+    assert recorder.stamps == [(1000 * MS, 1050 * MS)]
+    recorder.add("front", 2000 * MS)
+    recorder.add("wrist", 2051 * MS)
+    assert len(recorder.stamps) == 1
+
+
+def test_a_slop_of_zero_matches_equal_stamps_only(matcher):
+    recorder = Recorder(matcher, slop=0.0)
+    recorder.add("front", 10)
+    recorder.add("wrist", 11)
+    recorder.add("wrist", 12)
+    assert recorder.stamps == []
+    recorder.add("front", 12)
+    assert recorder.stamps == [(12, 12)]
+
+
+def test_every_pair_of_three_cameras_must_be_within_the_slop(matcher):
+    recorder = Recorder(matcher, names=("a", "b", "c"))
+    recorder.add("a", 960 * MS)
+    recorder.add("c", 1040 * MS)
+    recorder.add("b", 1000 * MS)
+    assert recorder.stamps == []
+    recorder.add("a", 1000 * MS)
+    assert recorder.stamps == [(1000 * MS, 1000 * MS, 1040 * MS)]
+
+
+def test_the_nearest_message_is_taken(matcher):
+    recorder = Recorder(matcher)
+    for stamp in (960 * MS, 990 * MS, 1030 * MS):
+        recorder.add("front", stamp)
+    recorder.add("wrist", 1000 * MS)
+    assert recorder.stamps == [(990 * MS, 1000 * MS)]
+
+
+def test_an_older_set_never_follows_a_newer_one(matcher):
+    recorder = Recorder(matcher)
+    recorder.add("front", 1000 * MS)
+    recorder.add("front", 1100 * MS)
+    recorder.add("wrist", 1100 * MS)
+    recorder.add("wrist", 1100 * MS + 1)
+    assert recorder.stamps == [(1100 * MS, 1100 * MS)]
+
+
+def test_a_camera_that_stops_holds_up_sets_and_one_that_returns_brings_them_back(matcher):
+    recorder = Recorder(matcher)
+    for step in range(1, 50):
+        recorder.add("front", step * 100 * MS)
+    assert recorder.stamps == []
+    recorder.add("wrist", 4900 * MS)
+    assert recorder.stamps == [(4900 * MS, 4900 * MS)]
+
+
+def test_stamps_that_go_back_are_followed_and_reported(matcher):
+    recorder = Recorder(matcher)
+    for stamp in (50 * SECOND, 51 * SECOND, 10 * SECOND, 11 * SECOND):
+        recorder.add("front", stamp)
+        recorder.add("wrist", stamp)
+    assert recorder.stamps == [(each * SECOND,) * 2 for each in (50, 51, 10, 11)]
+    assert recorder.jumps[0] == 41.0
+    assert recorder.synchroniser.stepped_back == 2
+
+
+def test_a_waiting_message_from_the_future_does_not_survive_a_jump_back(matcher):
+    recorder = Recorder(matcher)
+    recorder.add("front", 50 * SECOND)
+    recorder.add("front", 10 * SECOND)
+    recorder.add("wrist", 50 * SECOND)
+    assert recorder.stamps == []
+    recorder.add("wrist", 10 * SECOND)
+    assert recorder.stamps == [(10 * SECOND, 10 * SECOND)]
+
+
+def test_zero_and_equal_stamps_match_each_time(matcher):
+    recorder = Recorder(matcher)
+    for _ in range(3):
+        recorder.add("front", 0)
+        recorder.add("wrist", 0)
+    assert recorder.stamps == [(0, 0)] * 3

@@ -1,0 +1,71 @@
+"""Interval of a time series' mean by the moving-block bootstrap (Kuensch, Annals of Statistics 17, 1989)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class MeanInterval:
+    """Mean of ``count`` defined values with its interval; NaN with a ``reason`` where there is none.
+
+    ``reason`` may be set beside a finite ``value`` when only the interval is undefined.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+    reason: str = ""
+
+
+def mean_interval(
+    segments: Sequence[np.ndarray],
+    generator: np.random.Generator,
+    *,
+    block: int | None = None,
+    draws: int = 2000,
+    level: float = 0.95,
+) -> MeanInterval:
+    """Return the mean over ``segments``, each float [n] without interruption, with a percentile interval.
+
+    Blocks of ``block`` neighbouring values (by default the cube root of their number, rounded) are drawn with
+    replacement. No block reaches from one segment into another; each segment is closed to a circle, so that
+    its ends are drawn as often as its middle (Politis and Romano, 1992). NaN values take part in the blocks
+    and are left out of the means. The interval says how the mean varies with the choice of frames from
+    episodes like these. It does not contain the error of the single values: a noisy map's NMR is drawn
+    towards chance, and so is their mean.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be in (0, 1), got {level}")
+    values = np.concatenate([np.asarray(segment, np.float64) for segment in segments] or [np.empty(0)])
+    count = int(np.isfinite(values).sum())
+    if count == 0:
+        return MeanInterval(math.nan, math.nan, math.nan, 0, "no defined value")
+    block = max(1, round(len(values) ** (1 / 3))) if block is None else block
+    if block < 1:
+        raise ValueError(f"block must be at least 1, got {block}")
+    mean = float(np.nanmean(values))
+    if len(values) <= block:
+        return MeanInterval(mean, math.nan, math.nan, count, f"fewer than two blocks of {block} frames")
+    blocks = np.concatenate([_blocks(np.asarray(segment, np.float64), block) for segment in segments])
+    picked = blocks[generator.integers(len(blocks), size=(draws, math.ceil(len(values) / block)))]
+    series = picked.reshape(draws, -1)[:, : len(values)]
+    finite = np.isfinite(series)
+    totals = np.where(finite, series, 0).sum(axis=1)
+    means = totals[finite.any(axis=1)] / finite.sum(axis=1)[finite.any(axis=1)]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return MeanInterval(mean, float(low), float(high), count)
+
+
+def _blocks(segment: np.ndarray, block: int) -> np.ndarray:
+    """Return the blocks of one closed segment, float64 [n, block]; those of a shorter one end in NaN."""
+    count = len(segment)
+    blocks = np.full((count, block), np.nan)
+    length = min(block, count)
+    blocks[:, :length] = segment[(np.arange(count)[:, None] + np.arange(length)) % max(count, 1)]
+    return blocks

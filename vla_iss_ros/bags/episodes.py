@@ -1,0 +1,58 @@
+"""Where the episodes of a bag begin and end."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vla_iss_ros.bags.reader import Bag
+from vla_iss_ros.messages.stamps import SECOND
+
+
+@dataclass(frozen=True)
+class Episode:
+    """``start``: log stamp of its first message, ns. ``description``: what its marker says."""
+
+    index: int
+    start: int
+    description: dict[str, Any] = field(default_factory=dict)
+
+
+def find_episodes(bag: Bag, marker_topic: str, frame_topic: str, gap: float = 1.0) -> list[Episode]:
+    """Return the bag's episodes in order; without any, none.
+
+    Every message on ``marker_topic`` (std_msgs/String, JSON where it has more to say) starts one. Without
+    markers a pause of more than ``gap`` seconds between messages on ``frame_topic`` does. Raises ValueError
+    for gap <= 0.
+    """
+    if not gap > 0:
+        raise ValueError(f"gap must be above 0 s, got {gap}")
+    markers = [(message.stamp, _describe(message.message)) for message in bag.messages([marker_topic])]
+    if markers:
+        return [Episode(index, stamp, described) for index, (stamp, described) in enumerate(markers)]
+    starts: list[int] = []
+    previous = None
+    for raw in bag.raw_messages([frame_topic]):
+        if previous is None or raw.stamp - previous > gap * SECOND:
+            starts.append(raw.stamp)
+        previous = raw.stamp
+    return [Episode(index, start) for index, start in enumerate(starts)]
+
+
+def episode_at(episodes: Sequence[Episode], stamp: int) -> int | None:
+    """Return the place in ``episodes`` of the one that a log stamp lies in; None before the first."""
+    place = bisect_right([episode.start for episode in episodes], stamp) - 1
+    return place if place >= 0 else None
+
+
+def _describe(message: Any) -> dict[str, Any]:
+    """Read a marker; one that is not a JSON object still starts an episode."""
+    text = getattr(message, "data", "")
+    try:
+        described = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return {"text": str(text)[:200]}
+    return described if isinstance(described, dict) else {"text": str(text)[:200]}

@@ -1,0 +1,5 @@
+"""The one error that unusable bags raise."""
+
+
+class BagError(ValueError):
+    """A bag that cannot be read or written; one line that names the path and what to do."""

@@ -1,0 +1,211 @@
+"""Sets of messages that belong to one instant of a bag, not yet decoded."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vla_iss_ros.bags.episodes import Episode, episode_at, find_episodes
+from vla_iss_ros.bags.errors import BagError
+from vla_iss_ros.bags.reader import Bag
+from vla_iss_ros.messages.errors import MessageError
+from vla_iss_ros.messages.instructions import instruction_from_string
+from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
+from vla_iss_ros.settings import BY_NAME
+
+_CAMERAS = tuple(BY_NAME["cameras"].default)
+# A frame waits this long, in the log's time, for a stream that has fallen silent.
+_PATIENCE = 1 * SECOND
+# Messages with a stamp far in the future would block a stream's buffer for ever.
+_KEPT = 10 * SECOND
+
+
+@dataclass(frozen=True)
+class BagTopics:
+    """Topics of a bag; an empty name means that there is none. Defaults are those of the samples.
+
+    ``images`` and ``labels``: camera name to topic. The first camera sets the instants. ``state``: the
+    JointState that holds the policy's state. ``episode``: the markers of ``find_episodes``.
+    """
+
+    images: Mapping[str, str] = field(
+        default_factory=lambda: {name: f"/{name}/image/compressed" for name in _CAMERAS}
+    )
+    labels: Mapping[str, str] = field(default_factory=lambda: {name: f"/{name}/regions" for name in _CAMERAS})
+    state: str = "/end_effector_state"
+    instruction: str = "/instruction"
+    episode: str = "/episode"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Messages of one instant. ``stamp``: of the first camera's image, ns. ``index``: within the episode."""
+
+    episode: int
+    index: int
+    stamp: int
+    images: Mapping[str, Any]
+    labels: Mapping[str, Any]
+    state: Any | None
+    instruction: str
+
+
+@dataclass(frozen=True)
+class _Stamped:
+    stamp: int
+    logged: int
+    message: Any
+
+
+Stream = tuple[str, str]  # kind ("image", "labels", "state") and camera
+
+
+def iterate_frames(
+    bag: Bag, topics: BagTopics, problems: Counter[str], slop: float = 0.05, gap: float = 1.0
+) -> Iterator[Frame]:
+    """Yield the bag's frames in order, each image of the first camera with what is nearest within ``slop`` s.
+
+    Stamps are the headers', or the log's where a header has none. The instruction is the last one that was
+    logged before. Frames without all cameras' images are left out; what is missing or unusable is counted in
+    ``problems`` by reason. Raises BagError when a camera's topic is not in the bag, ValueError for a negative
+    slop.
+    """
+    if not slop >= 0:
+        raise ValueError(f"slop must be at least 0 s, got {slop}")
+    _require_images(bag, topics)
+    unreadable_before = Counter(bag.unreadable)
+    episodes = find_episodes(bag, topics.episode, next(iter(topics.images.values())), gap)
+    instructions = _read_instructions(bag, topics.instruction, problems)
+    counts: Counter[int] = Counter()
+    for image, partners in _synchronise(bag, topics, problems, round(slop * SECOND)):
+        frame = _make_frame(image, partners, topics, episodes, counts, problems)
+        if frame is not None:
+            place = bisect_right([logged for logged, _ in instructions], image.logged) - 1
+            yield Frame(**frame, instruction=instructions[place][1] if place >= 0 else "")
+    for topic, count in (bag.unreadable - unreadable_before).items():
+        problems[f"{topic}: unreadable"] += count
+
+
+def _require_images(bag: Bag, topics: BagTopics) -> None:
+    if not topics.images:
+        raise BagError("name at least one camera's image topic")
+    for camera, topic in topics.images.items():
+        if not topic or topic not in bag.topics or bag.topics[topic].message_count == 0:
+            raise BagError(
+                f"bag '{bag.path}' has no images of camera '{camera}' on '{topic}'; "
+                f"its topics: {', '.join(bag.topics) or 'none'}"
+            )
+
+
+def _read_instructions(bag: Bag, topic: str, problems: Counter[str]) -> list[tuple[int, str]]:
+    """List (log stamp, instruction); instructions are few and short."""
+    instructions = []
+    for message in bag.messages([topic]):
+        try:
+            instructions.append((message.stamp, instruction_from_string(message.message)))
+        except (MessageError, AttributeError) as error:
+            problems[f"instruction: {getattr(error, 'reason', 'wrong type')}"] += 1
+    return instructions
+
+
+def _streams_by_topic(topics: BagTopics) -> dict[str, list[Stream]]:
+    streams: dict[str, list[Stream]] = {}
+    for kind, by_camera in (
+        ("image", topics.images),
+        ("labels", topics.labels),
+        ("state", {"": topics.state}),
+    ):
+        for camera, topic in by_camera.items():
+            if topic:
+                streams.setdefault(topic, []).append((kind, camera))
+    return streams
+
+
+def _synchronise(
+    bag: Bag, topics: BagTopics, problems: Counter[str], slop: int
+) -> Iterator[tuple[_Stamped, dict[Stream, Any]]]:
+    """Yield each image of the first camera with the nearest message of every other stream; hold few."""
+    streams = _streams_by_topic(topics)
+    first: Stream = ("image", next(iter(topics.images)))
+    others = [s for topic, group in streams.items() if topic in bag.topics for s in group if s != first]
+    waiting: deque[_Stamped] = deque()
+    buffers: dict[Stream, deque[_Stamped]] = {stream: deque() for stream in others}
+    for entry in bag.messages(list(streams)):
+        try:
+            stamped = _stamp(entry.stamp, entry.message)
+        except (MessageError, AttributeError) as error:
+            problems[f"{entry.topic}: {getattr(error, 'reason', 'no header')}"] += 1
+            continue
+        for stream in streams[entry.topic]:
+            (waiting if stream == first else buffers[stream]).append(stamped)
+        while waiting and _is_settled(waiting[0], buffers, entry.stamp):
+            yield _take(waiting.popleft(), buffers, slop)
+    while waiting:
+        yield _take(waiting.popleft(), buffers, slop)
+
+
+def _stamp(logged: int, message: Any) -> _Stamped:
+    return _Stamped(nanoseconds_from_stamp(message.header.stamp) or logged, logged, message)
+
+
+def _is_settled(image: _Stamped, buffers: Mapping[Stream, deque[_Stamped]], now: int) -> bool:
+    """Tell whether no later message can be nearer to ``image`` than those that are here."""
+    if now - image.logged > _PATIENCE:
+        return True
+    return all(buffer and buffer[-1].stamp >= image.stamp for buffer in buffers.values())
+
+
+def _take(
+    image: _Stamped, buffers: Mapping[Stream, deque[_Stamped]], slop: int
+) -> tuple[_Stamped, dict[Stream, Any]]:
+    """Pick each stream's nearest message and forget those that are too old for any later image."""
+    partners = {}
+    for stream, buffer in buffers.items():
+        nearest = min(buffer, key=lambda each: abs(each.stamp - image.stamp), default=None)
+        if nearest is not None and abs(nearest.stamp - image.stamp) <= slop:
+            partners[stream] = nearest.message
+        while buffer and (buffer[0].stamp < image.stamp - slop or buffer[0].logged < image.logged - _KEPT):
+            buffer.popleft()
+    return image, partners
+
+
+def _make_frame(
+    image: _Stamped,
+    partners: Mapping[Stream, Any],
+    topics: BagTopics,
+    episodes: list[Episode],
+    counts: Counter[int],
+    problems: Counter[str],
+) -> dict[str, Any] | None:
+    """Return a frame's fields, or None when it cannot be used; count why."""
+    place = episode_at(episodes, image.logged)
+    if place is None:
+        problems["frame: before the first episode"] += 1
+        return None
+    index = counts[place]
+    counts[place] += 1
+    first, *rest = topics.images
+    missing = [camera for camera in rest if ("image", camera) not in partners]
+    for camera in missing:
+        problems[f"image of {camera}: none within the slop"] += 1
+    for camera in (
+        camera for camera, topic in topics.labels.items() if topic and ("labels", camera) not in partners
+    ):
+        problems[f"labels of {camera}: none within the slop"] += 1
+    if topics.state and ("state", "") not in partners:
+        problems["state: none within the slop"] += 1
+    if missing:
+        return None
+    return {
+        "episode": place,
+        "index": index,
+        "stamp": image.stamp,
+        "images": {first: image.message, **{camera: partners["image", camera] for camera in rest}},
+        "labels": {
+            camera: partners["labels", camera] for camera in topics.labels if ("labels", camera) in partners
+        },
+        "state": partners.get(("state", "")),
+    }

@@ -1,0 +1,70 @@
+"""Action chunks as std_msgs/Float32MultiArray with the dimensions "time" and "action"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vla_iss_ros.messages.buffers import fill_buffer
+from vla_iss_ros.messages.errors import MessageError
+
+TIME, ACTION = "time", "action"
+
+
+def encode_actions(chunk: np.ndarray, array_type: Any, layout_type: Any, dimension_type: Any) -> Any:
+    """Return ``chunk`` float32 [T, A] as a Float32MultiArray.
+
+    The three types are the classes of Float32MultiArray, MultiArrayLayout and MultiArrayDimension. Strides
+    follow std_msgs: the first one is the size of all, T * A. Raises ValueError for another shape or values
+    that are not finite.
+    """
+    values = np.asarray(chunk, np.float32)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"action chunk must be [T, A] and not empty, got {list(values.shape)}")
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"action chunk must be finite, got {int((~np.isfinite(values)).sum())} values that are not"
+        )
+    steps, size = values.shape
+    dimensions = [
+        dimension_type(label=TIME, size=steps, stride=steps * size),
+        dimension_type(label=ACTION, size=size, stride=size),
+    ]
+    return array_type(layout=layout_type(dim=dimensions, data_offset=0), data=fill_buffer(array_type, values))
+
+
+def decode_actions(message: Any) -> np.ndarray:
+    """Return float32 [T, A] from a Float32MultiArray; a lone dimension "action" is one step, [1, A].
+
+    Raises MessageError for other dimensions, sizes or strides that do not fit the data, and values that are
+    not finite.
+    """
+    dimensions = list(message.layout.dim)
+    labels = [dimension.label for dimension in dimensions]
+    if labels not in ([TIME, ACTION], [ACTION]):
+        raise MessageError(
+            "wrong dimensions", f"actions must have the dimensions time, action; got {labels[:8]}"
+        )
+    sizes = [int(dimension.size) for dimension in dimensions]
+    strides = [int(dimension.stride) for dimension in dimensions]
+    offset = int(message.layout.data_offset)
+    if min(sizes) < 1:
+        raise MessageError("zero size", f"actions must not be empty, got sizes {sizes}")
+    expected = [int(np.prod(sizes[place:], dtype=object)) for place in range(len(sizes))]
+    if strides != expected:
+        raise MessageError(
+            "wrong strides", f"actions of sizes {sizes} must have strides {expected}, got {strides}"
+        )
+    if offset < 0 or offset + expected[0] != len(message.data):
+        raise MessageError(
+            "length mismatch",
+            f"actions of sizes {sizes} at offset {offset} need {offset + expected[0]} numbers, "
+            f"got {len(message.data)}",
+        )
+    values = np.array(message.data, np.float32)[offset:].reshape(-1, sizes[-1])
+    if not np.isfinite(values).all():
+        raise MessageError(
+            "not finite", f"actions hold {int((~np.isfinite(values)).sum())} values that are not finite"
+        )
+    return values

@@ -1,0 +1,261 @@
+"""Heat and regions drawn over the camera's image, for people.
+
+The heat shows which pixels the action depends on when they are replaced by the baseline. It does not show
+what the policy attends to, nor whether the action is right. Programs read the saliency topic instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from vla_iss_ros.iss.region_map import ACTOR, NAMES, NUISANCE, SUPPORT
+from vla_iss_ros.render.text import (
+    BACKGROUND,
+    FOREGROUND,
+    MUTED,
+    SMALLEST,
+    Colour,
+    draw_text,
+    size_for,
+    text_line,
+    text_width,
+    with_interval,
+)
+from vla_iss_ros.render.text import number as number_text
+
+COLOUR_MAPS = {
+    "inferno": cv2.COLORMAP_INFERNO,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+    "cividis": cv2.COLORMAP_CIVIDIS,
+    "magma": cv2.COLORMAP_MAGMA,
+}
+# Okabe and Ito's palette: told apart with every common colour vision deficiency.
+REGION_COLOURS: dict[int, Colour] = {ACTOR: (0, 114, 178), SUPPORT: (230, 159, 0), NUISANCE: (120, 120, 120)}
+REGION_OPACITY = {ACTOR: 0.6, SUPPORT: 0.5, NUISANCE: 0.55}
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What stands around a heat map. NaN is written as nan; ``state`` says why, in a few words.
+
+    ``samples``: N. ``adapts``: whether the colour scale follows the map slowly, or was set.
+    """
+
+    camera: str = ""
+    percent: int = 10
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    chance: float = math.nan
+    samples: int = 0
+    state: str = ""
+    adapts: bool = True
+
+
+class Scale:
+    """The contrast at the top of the colour map: one for all views, steady over time.
+
+    Follows the ``percentile`` of the positive contrasts in the logarithm, for contrasts of one policy differ
+    a hundredfold between moments: quickly upwards (``grow`` of the way a frame) and slowly downwards
+    (``decay`` of the way), so that colours of neighbouring frames can be compared. ``fixed`` > 0 holds it.
+    """
+
+    def __init__(
+        self, fixed: float = 0.0, *, percentile: float = 99.0, grow: float = 0.7, decay: float = 0.2
+    ):
+        if not fixed >= 0 or not math.isfinite(fixed):
+            raise ValueError(f"overlay_scale must be finite and not negative, got {fixed}")
+        self._fixed, self._percentile, self._grow, self._decay = fixed, percentile, grow, decay
+        self._value = fixed
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the scale follows the maps."""
+        return self._fixed == 0
+
+    @property
+    def value(self) -> float:
+        """The present scale in units of delta; 1.0 before the first contrast above zero was seen."""
+        return self._value or 1.0
+
+    def update(self, contrasts: Iterable[np.ndarray]) -> float:
+        """Take in one frame's maps, float32 [H, W] of every view, and return the scale for it."""
+        if self.adapts:
+            values = np.concatenate([np.ravel(contrast) for contrast in contrasts] or [np.empty(0)])
+            positive = values[np.isfinite(values) & (values > 0)]
+            if positive.size:
+                target = float(np.percentile(positive, self._percentile))
+                rate = self._grow if target > self._value else self._decay
+                self._value = target if self._value == 0 else self._value * (target / self._value) ** rate
+        return self.value
+
+    def reset(self) -> None:
+        """Forget the maps seen so far."""
+        self._value = self._fixed
+
+
+def colours(values: np.ndarray, colour_map: str) -> np.ndarray:
+    """Return the colours of ``values`` [H, W] in [0, 1], uint8 [H, W, 3] RGB.
+
+    Raises ValueError for an unknown colour map.
+    """
+    if colour_map not in COLOUR_MAPS:
+        raise ValueError(f"colour_map must be one of {', '.join(COLOUR_MAPS)}, got '{colour_map}'")
+    bytes_ = np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(bytes_, COLOUR_MAPS[colour_map]), cv2.COLOR_BGR2RGB)
+
+
+def blend_heat(
+    image: np.ndarray, contrast: np.ndarray, scale: float, *, alpha: float = 0.6, colour_map: str = "inferno"
+) -> np.ndarray:
+    """Return ``image`` uint8 [H, W, 3] RGB with the positive part of ``contrast`` float [H, W] over it.
+
+    Opacity grows in proportion to the contrast, up to ``alpha`` at ``scale`` and above. Where the contrast is
+    negative, zero or not finite the image is untouched. Raises ValueError for shapes or numbers that do not
+    fit.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image must be uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+    if contrast.shape != image.shape[:2]:
+        raise ValueError(
+            f"contrast must have the image's size {list(image.shape[:2])}, got {list(contrast.shape)}"
+        )
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale must be finite and above 0, got {scale}")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must be in [0, 1], got {alpha}")
+    strength = np.clip(np.nan_to_num(contrast.astype(np.float32), nan=0, posinf=0, neginf=0) / scale, 0, 1)
+    opacity = (alpha * strength)[..., None]
+    heat = colours(strength, colour_map)
+    return np.rint(image * (1 - opacity) + heat * opacity).astype(np.uint8)
+
+
+def draw_overlay(
+    image: np.ndarray,
+    contrast: np.ndarray,
+    scale: float,
+    *,
+    alpha: float = 0.6,
+    colour_map: str = "inferno",
+    legend: Legend | None = None,
+) -> np.ndarray:
+    """Return the heat over the image between two strips of text, uint8 [H', W, 3] RGB.
+
+    ``image`` uint8 [H, W, 3], ``contrast`` float [H, W] and ``scale`` in units of delta: see
+    :func:`blend_heat`. The image keeps its size; :func:`image_rows` tells which rows it fills.
+    """
+    legend = legend or Legend()
+    body = blend_heat(image, contrast, scale, alpha=alpha, colour_map=colour_map)
+    width = image.shape[1]
+    return np.concatenate([_header(width, legend), body, _footer(width, scale, alpha, colour_map, legend)])
+
+
+def image_rows(width: int, height: int) -> slice:
+    """Return which rows of an overlay of a ``width`` x ``height`` image are the image itself."""
+    top = _header(width, Legend()).shape[0]
+    return slice(top, top + height)
+
+
+def _header(width: int, legend: Legend) -> np.ndarray:
+    size = size_for(width)
+    ratio = f"NMR@{legend.percent} {with_interval(legend.value, legend.low, legend.high)}"
+    return np.concatenate(
+        [
+            text_line(width, legend.camera, ratio, size, bold=True),
+            text_line(
+                width, f"N = {legend.samples}", f"chance {number_text(legend.chance)}", size, colour=MUTED
+            ),
+        ]
+    )
+
+
+def _footer(width: int, scale: float, alpha: float, colour_map: str, legend: Legend) -> np.ndarray:
+    how = "auto scale" if legend.adapts else "set scale"
+    size = size_for(width)
+    return np.concatenate(
+        [
+            colour_bar(width, scale, alpha=alpha, colour_map=colour_map),
+            text_line(width, legend.state, how, size, colour=MUTED),
+        ]
+    )
+
+
+def colour_bar(
+    width: int, scale: float | str, *, alpha: float = 0.6, colour_map: str = "inferno"
+) -> np.ndarray:
+    """Return a bar from 0 to ``scale`` (units of delta, or words) with its numbers, uint8 [h, width, 3].
+
+    The colours are those seen over mid-grey, so that they look as they do on the image.
+    """
+    size = size_for(width)
+    bar = np.full((round(size * 1.7), width, 3), BACKGROUND, np.uint8)
+    margin, gap, middle = round(size * 0.5), round(size * 0.5), bar.shape[0] / 2
+    low, high = "0", scale if isinstance(scale, str) else f"{scale:.2g} delta"
+    left = margin + text_width(low, size) + gap
+    right = width - margin - text_width(high, size) - gap
+    draw_text(bar, low, (margin, middle), size)
+    draw_text(bar, high, (width - margin, middle), size, anchor="rm")
+    if right - left >= 8:
+        thickness = max(6, round(size * 0.7))
+        top = round(middle - thickness / 2)
+        ramp = np.tile(np.linspace(0, 1, right - left, dtype=np.float32), (thickness, 1))
+        grey = np.full((*ramp.shape, 3), 128, np.uint8)
+        bar[top : top + thickness, left:right] = blend_heat(
+            grey, ramp, 1.0, alpha=alpha, colour_map=colour_map
+        )
+        cv2.rectangle(bar, (left - 1, top - 1), (right, top + thickness), MUTED, 1)
+    return bar
+
+
+def blend_regions(image: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Return ``image`` uint8 [H, W, 3] tinted by ``regions`` uint8 [h, w], same shape as the image.
+
+    Regions of another size are brought to the image's by nearest neighbour. Raises ValueError for unknown
+    regions.
+    """
+    if regions.ndim != 2 or regions.size == 0 or int(regions.max()) not in NAMES:
+        found = int(regions.max()) if regions.size else "none"
+        raise ValueError(
+            f"regions must be [h, w] of {sorted(NAMES)}, got {list(regions.shape)} up to {found}"
+        )
+    height, width = image.shape[:2]
+    regions = cv2.resize(regions.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    tint = np.array([REGION_COLOURS[value] for value in sorted(NAMES)], np.float32)[regions]
+    opacity = np.array([REGION_OPACITY[value] for value in sorted(NAMES)], np.float32)[regions][..., None]
+    return np.rint(image * (1 - opacity) + tint * opacity).astype(np.uint8)
+
+
+def draw_regions(image: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Return :func:`blend_regions` above a key with the regions' area shares, uint8 [H', W, 3] RGB."""
+    shares = {value: float((regions == value).mean()) for value in (ACTOR, SUPPORT, NUISANCE)}
+    return np.concatenate([blend_regions(image, regions), region_legend(image.shape[1], shares)])
+
+
+def region_legend(width: int, shares: dict[int, float] | None = None) -> np.ndarray:
+    """Return the key of the regions' colours, uint8 [h, width, 3], with area shares where given."""
+    size = size_for(width)
+    strip = np.full((round(size * 1.7), width, 3), BACKGROUND, np.uint8)
+    names = {value: NAMES[value] for value in REGION_COLOURS}
+    shown = (
+        {value: f"{name} {100 * shares[value]:.0f} %" for value, name in names.items()} if shares else names
+    )
+    if _key_width(shown, SMALLEST) > width:
+        shown = names
+    while size > SMALLEST and _key_width(shown, size) > width:
+        size -= 1
+    middle, x = strip.shape[0] / 2, size * 0.5
+    for value, name in shown.items():
+        top = round(middle - size * 0.45)
+        strip[top : top + round(size * 0.9), round(x) : round(x + size * 0.9)] = REGION_COLOURS[value]
+        draw_text(strip, name, (x + size * 1.3, middle), size, colour=FOREGROUND)
+        x += text_width(name, size) + 2.5 * size
+    return strip
+
+
+def _key_width(names: dict[int, str], size: int) -> float:
+    return sum(text_width(name, size) + 2.5 * size for name in names.values())

@@ -1,0 +1,1 @@
+"""What needs rclpy: parameters, subscriptions, the worker, publishers and diagnostics."""

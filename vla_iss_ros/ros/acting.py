@@ -1,0 +1,97 @@
+"""The pipeline of policy_node: run the policy on a frame and publish its action chunk."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from std_msgs.msg import Float32MultiArray, MultiArrayDimension, MultiArrayLayout
+
+from vla_iss_ros.messages.actions import encode_actions
+from vla_iss_ros.ros.decoding import Decoder
+from vla_iss_ros.ros.diagnostics import OK, WARN, Status
+from vla_iss_ros.ros.inputs import Frame
+from vla_iss_ros.ros.loading import load_fitting_policy
+
+STALE_SECONDS = 5.0
+
+
+class ActingPipeline:
+    """Answers frames with action chunks; :class:`vla_iss_ros.ros.pipelines.Pipeline` says who calls what."""
+
+    with_labels = False
+    tasks = ("actions",)
+
+    def __init__(self, node: Any, settings: Any) -> None:
+        """Load the policy; raises ValueError in one line when something is missing."""
+        self.policy = load_fitting_policy(settings)
+        self._node = node
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        self._publisher = node.create_lifecycle_publisher(
+            Float32MultiArray,
+            "~/output/action_chunk",
+            QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self._lock = threading.Lock()
+        self._latest: tuple[Frame, dict[str, float]] | None = None
+
+    def check(self, settings: Any) -> None:
+        """Accept everything: no setting of this node can contradict what was loaded."""
+
+    def period(self, settings: Any) -> float:
+        """Return 0: every frame is answered that the policy can keep up with."""
+        return 0.0
+
+    def process(self, frame: Frame, decoder: Decoder, settings: Any, check: Callable[[], None]) -> None:
+        """Run the policy on ``frame`` and publish what it answers, in physical units."""
+        started = time.monotonic()
+        observation = decoder.observation(frame, settings)
+        decoded = time.monotonic()
+        with torch.inference_mode():
+            base = self.policy.preprocess(observation)
+            actions = self.policy.run_pixels(base, {}, self.policy.sample_noise(self._generator))
+            actions.require_finite()
+            chunk = actions.physical[0].to("cpu", torch.float32).numpy()
+        check()
+        self._publisher.publish(
+            encode_actions(chunk, Float32MultiArray, MultiArrayLayout, MultiArrayDimension)
+        )
+        now = time.monotonic()
+        seconds = {"decode": decoded - started, "policy": now - decoded, "latency": now - frame.arrived}
+        with self._lock:
+            self._latest = (frame, seconds)
+
+    def statuses(self, settings: Any) -> Iterable[Status]:
+        """Return the diagnostics of the actions."""
+        with self._lock:
+            latest = self._latest
+        if latest is None:
+            yield Status("actions", WARN, "no action yet")
+            return
+        frame, seconds = latest
+        age = time.monotonic() - frame.arrived
+        level, message = (OK, "acting") if age < STALE_SECONDS else (WARN, f"last action is {age:.0f} s old")
+        spec = self.policy.spec
+        values = {
+            "age (s)": age,
+            **{f"seconds {stage}": value for stage, value in seconds.items()},
+            "actions": ", ".join(spec.action_names),
+            "units": ", ".join(spec.action_units),
+            "horizon": spec.horizon,
+        }
+        yield Status("actions", level, message, values)
+
+    def reset(self, why: str) -> None:
+        """Forget the last action."""
+        with self._lock:
+            self._latest = None
+
+    def close(self) -> None:
+        """Destroy the publisher."""
+        self._node.destroy_lifecycle_publisher(self._publisher)

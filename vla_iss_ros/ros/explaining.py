@@ -1,0 +1,123 @@
+"""The pipeline of iss_node: explain a frame, publish the maps, keep what diagnostics show."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from vla_iss_ros.iss.explain import Explainer
+from vla_iss_ros.policies.donors import donors_for
+from vla_iss_ros.ros.decoding import Decoder
+from vla_iss_ros.ros.diagnostics import Status
+from vla_iss_ros.ros.inputs import Frame
+from vla_iss_ros.ros.loading import load_fitting_policy
+from vla_iss_ros.ros.outputs import Outputs, Result, describe
+from vla_iss_ros.ros.pipelines import Waiters
+from vla_iss_ros.ros.result_status import agreement_status, nmr_status
+from vla_iss_ros.ros.worker import CancelledError, NotReadyError, one_line
+
+
+class ExplainingPipeline:
+    """Explains frames with one policy; :class:`vla_iss_ros.ros.pipelines.Pipeline` says who calls what."""
+
+    with_labels = True
+    tasks = ("NMR", "policy agreement")
+
+    def __init__(self, node: Any, settings: Any) -> None:
+        """Load the policy and the donors; raises ValueError in one line when something is missing."""
+        self.policy = load_fitting_policy(settings)
+        self._donors = donors_for(self.policy, settings.donors, required=settings.baseline == "donor")
+        self.check(settings)
+        self._node = node
+        self._outputs = Outputs(node, self.policy.spec.camera_names)
+        self._explainer: tuple[Any, Explainer] | None = None
+        self._lock = threading.Lock()
+        self._latest: tuple[Result, dict[str, float]] | None = None
+        self._reset_asked = ""
+        self.waiters = Waiters()
+
+    def check(self, settings: Any) -> None:
+        """Raise ValueError when ``settings`` need donors that were not loaded."""
+        if settings.baseline == "donor" and not self._donors:
+            raise ValueError(
+                "baseline donor needs recorded frames and none are loaded; clean the node up, set donors to "
+                "a directory made by gather_donors and configure it again, or set baseline to blur or "
+                "mean_colour"
+            )
+
+    def period(self, settings: Any) -> float:
+        """Return the least seconds between two explanations."""
+        return float(1 / settings.max_rate)
+
+    def process(self, frame: Frame, decoder: Decoder, settings: Any, check: Callable[[], None]) -> None:
+        """Explain ``frame`` and publish the result."""
+        number = self.waiters.waiting
+        try:
+            result = self._explain(frame, decoder, settings, check, full=number > 0)
+        except CancelledError:
+            raise
+        except NotReadyError:
+            raise  # a question waits for the next good frame
+        except Exception as error:
+            self.waiters.answer(number, False, one_line(error))
+            raise
+        self.waiters.answer(number, True, describe(result.headline, result.explanation.samples))
+
+    def _explain(
+        self, frame: Frame, decoder: Decoder, settings: Any, check: Callable[[], None], full: bool
+    ) -> Result:
+        self._reset_if_asked()
+        started = time.monotonic()
+        observation = decoder.observation(frame, settings)
+        regions = decoder.regions(frame, observation.images, settings, check)
+        decoded = time.monotonic()
+        if full:
+            settings = dataclasses.replace(settings, time_budget=0.0)
+        explanation = self._explainer_for(settings).explain(observation, regions, lambda samples: check())
+        explained = time.monotonic()
+        result = Result(frame, observation, regions, explanation, explanation.ratios[settings.nmr_percent])
+        self._outputs.publish(result, settings, check)
+        seconds = {
+            "decode": decoded - started,
+            **explanation.seconds,
+            "explain": explained - decoded,
+            "publish": time.monotonic() - explained,
+            "latency": time.monotonic() - frame.arrived,
+        }
+        with self._lock:
+            self._latest = (result, seconds)
+        return result
+
+    def _explainer_for(self, settings: Any) -> Explainer:
+        if self._explainer is None or self._explainer[0] != settings:
+            self._explainer = (settings, Explainer(self.policy, settings, self._donors))
+        return self._explainer[1]
+
+    def reset(self, why: str) -> None:
+        """Forget chart, colour scale and the last result before the next frame."""
+        with self._lock:
+            self._reset_asked = why
+            self._latest = None
+
+    def _reset_if_asked(self) -> None:
+        with self._lock:
+            why, self._reset_asked = self._reset_asked, ""
+        if why:
+            self._outputs.reset()
+            self._explainer = None
+            self._node.get_logger().info(f"state forgotten: {why}")
+
+    def statuses(self, settings: Any) -> Iterable[Status]:
+        """Return the diagnostics of NMR and of the policy's agreement."""
+        with self._lock:
+            latest = self._latest
+        result, seconds = latest if latest else (None, {})
+        yield nmr_status(result, seconds, settings)
+        yield agreement_status()
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        self._outputs.close()

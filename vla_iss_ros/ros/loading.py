@@ -1,0 +1,27 @@
+"""The policy of a node, loaded and held against the settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vla_iss_ros.policies.errors import PolicyError
+from vla_iss_ros.policies.loading import load_policy
+from vla_iss_ros.policies.protocol import Policy
+
+
+def load_fitting_policy(settings: Any) -> Policy:
+    """Return the policy that ``settings`` name; raises PolicyError when cameras or state do not fit it."""
+    policy = load_policy(settings.policy, settings.device)
+    wanted, given = policy.spec.camera_names, settings.cameras
+    if set(wanted) != set(given):
+        raise PolicyError(
+            f"policy '{policy.spec.name}' takes the cameras {', '.join(wanted)}; "
+            f"the parameter cameras names {', '.join(given)}"
+        )
+    count = len(policy.spec.state_names)
+    if count and count != len(settings.state_names):
+        raise PolicyError(
+            f"policy '{policy.spec.name}' takes a state of {count} numbers, got {len(settings.state_names)} "
+            f"state_names: {', '.join(settings.state_names)}"
+        )
+    return policy

@@ -1,0 +1,121 @@
+"""Diagnostics of the node itself: its lifecycle, its worker, its cameras."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status
+from vla_iss_ros.ros.faults import Faults
+from vla_iss_ros.ros.inputs import Inputs
+from vla_iss_ros.ros.worker import LatestSlot, Progress
+
+RECENT = 5.0
+HANGS = 10.0
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What the node's own diagnostics are made from. ``problem``: why it is not configured, else empty."""
+
+    lifecycle: str
+    problem: str
+    cameras: Sequence[str]
+    settings: Any
+    policy: str
+    inputs: Inputs | None
+    slot: LatestSlot[Any]
+    progress: Progress
+    faults: Faults
+
+
+def node_statuses(state: NodeState) -> Iterable[Status]:
+    """Return the status ``pipeline`` and one for each camera."""
+    level, message = judge(state)
+    yield Status("pipeline", level, message, _pipeline_values(state))
+    for camera in state.cameras:
+        if state.inputs is None:
+            yield Status(f"camera {camera}", WARN, "not configured")
+        else:
+            yield camera_status(camera, state.inputs, state.faults)
+
+
+def judge(state: NodeState) -> tuple[bytes, str]:
+    """Return level and message of the pipeline: the worst thing first, in one line."""
+    progress, active = state.progress, state.lifecycle == "active"
+    if state.problem:
+        return ERROR, state.problem
+    if not active:
+        return (WARN if state.lifecycle == "unconfigured" else OK), state.lifecycle
+    busy = time.monotonic() - progress.busy_since
+    if busy > HANGS:  # False for NaN: not busy
+        return ERROR, f"the policy has worked on one frame for {busy:.0f} s; restart the node if it hangs"
+    if progress.problem:
+        return (ERROR if progress.broken else WARN), progress.problem
+    bad = state.faults.recent(RECENT)
+    if bad:
+        return WARN, bad
+    silent = _silent_cameras(state)
+    if silent:
+        return WARN, f"no image from {', '.join(silent)}"
+    if not progress.done:
+        return OK, "waiting for the first frame"
+    return OK, f"{progress.done} frames done"
+
+
+def camera_status(camera: str, inputs: Inputs, faults: Faults) -> Status:
+    """Return the status of one camera's topics."""
+    statistics, labels = inputs.cameras[camera], inputs.labels
+    age = time.monotonic() - statistics.arrived
+    rate = 1 / statistics.period if statistics.period > 0 else math.nan
+    values: dict[str, Any] = {
+        "images received": statistics.received,
+        "age (s)": age,
+        "rate (Hz)": rate,
+        **statistics.description,
+    }
+    bad = {key: count for key, count in faults.counts().items() if key.startswith(f"camera {camera}: ")}
+    values.update({f"bad {key}": count for key, count in bad.items()})
+    regions = ""
+    if labels is not None:
+        values["label images received"] = labels.received[camera]
+        unmatched = ", regions of other stamps" if labels.received[camera] else ", no regions"
+        regions = ", with regions" if labels.matched[camera] else unmatched
+    if not statistics.received:
+        return Status(f"camera {camera}", WARN, "no image yet", values)
+    if age > RECENT:
+        return Status(f"camera {camera}", WARN, f"no image for {age:.0f} s", values)
+    return Status(f"camera {camera}", OK, f"{rate:.1f} Hz{regions}", values)
+
+
+def _silent_cameras(state: NodeState) -> list[str]:
+    if state.inputs is None:
+        return []
+    now = time.monotonic()
+    return [camera for camera, seen in state.inputs.cameras.items() if not now - seen.arrived < RECENT]
+
+
+def _pipeline_values(state: NodeState) -> dict[str, Any]:
+    progress, now = state.progress, time.monotonic()
+    values: dict[str, Any] = {
+        "state": state.lifecycle,
+        "policy": state.policy,
+        "frames done": progress.done,
+        "frames received": state.slot.received,
+        "frames dropped": state.slot.dropped,
+        "frames not usable": progress.skipped,
+        "errors": progress.failed,
+        "age of the last frame done (s)": now - progress.done_at,
+        "busy with a frame for (s)": now - progress.busy_since,
+    }
+    if state.inputs is not None:
+        fallback = state.settings.instruction if state.settings else ""
+        values["instruction"] = state.inputs.instruction(fallback)[:200]
+        values["stamps stepped back"] = state.inputs.synchroniser.stepped_back
+    bad = state.faults.counts()
+    values["bad messages"] = sum(bad.values())
+    values.update({f"bad {key}": count for key, count in bad.items()})
+    return values

@@ -1,0 +1,28 @@
+"""The node that acts: the managed node with an acting pipeline."""
+
+from __future__ import annotations
+
+from vla_iss_ros.ros.acting import ActingPipeline
+from vla_iss_ros.ros.managed_node import ManagedNode
+from vla_iss_ros.settings import BY_NAME
+
+SETTINGS = (
+    "policy",
+    "device",
+    "cameras",
+    "image_transport",
+    "image_reliability",
+    "sync_slop",
+    "instruction",
+    "state_names",
+    "state_unit",
+    "seed",
+    "autostart",
+)
+
+
+class PolicyNode(ManagedNode):
+    """Answers the newest frame with an action chunk, as often as frames come."""
+
+    def __init__(self) -> None:
+        super().__init__("policy_node", [BY_NAME[name] for name in SETTINGS], ActingPipeline)

@@ -1,0 +1,132 @@
+"""Approximate-time synchronisation of several cameras.
+
+message_filters does it where it is installed; elsewhere our implementation of the same rule stands in. Both
+are held to one test suite.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+try:
+    import message_filters
+except ImportError:  # not on any package registry; comes with a ROS installation
+    message_filters = None
+
+Messages = Mapping[str, Any]
+Stamps = Mapping[str, int]
+
+QUEUE_SIZE = 10
+LARGE_JUMP = 1_000_000_000
+
+
+class Matcher(Protocol):
+    """Finds sets of messages whose stamps lie within the slop; each message is used once at most.
+
+    ``queues``: one dictionary a topic, stamp in ns to message.
+    """
+
+    queues: Sequence[dict[int, Any]]
+
+    def add(self, index: int, stamp: int, message: Any) -> None:
+        """Take in a message of topic ``index`` and hand out the set that it completes, if any."""
+
+
+class OwnMatcher:
+    """The rule of message_filters.ApproximateTimeSynchronizer, on stamps in ns."""
+
+    def __init__(self, count: int, slop: int, on_set: Callable[..., None]) -> None:
+        self.queues: Sequence[dict[int, Any]] = [{} for _ in range(count)]
+        self._slop = slop
+        self._on_set = on_set
+
+    def add(self, index: int, stamp: int, message: Any) -> None:
+        """See :class:`Matcher`."""
+        queue = self.queues[index]
+        queue[stamp] = message
+        while len(queue) > QUEUE_SIZE:
+            del queue[min(queue)]
+        near = [
+            sorted((t for t in found if abs(t - stamp) <= self._slop), key=lambda t: abs(t - stamp))
+            for found in self.queues
+        ]
+        near[index] = [stamp] if stamp in queue else []
+        for stamps in itertools.product(*near):
+            if max(stamps) - min(stamps) <= self._slop:
+                self._on_set(*(found.pop(other) for found, other in zip(self.queues, stamps, strict=True)))
+                return
+
+
+class MessageFiltersMatcher:
+    """message_filters.ApproximateTimeSynchronizer behind the same interface."""
+
+    def __init__(self, count: int, slop: int, on_set: Callable[..., None]) -> None:
+        self._filters = [message_filters.SimpleFilter() for _ in range(count)]
+        # It compares with "<", so that a slop of 0 would never match even equal stamps.
+        seconds = (slop + 1) / 1e9
+        self._synchroniser = message_filters.ApproximateTimeSynchronizer(self._filters, QUEUE_SIZE, seconds)
+        self._synchroniser.registerCallback(on_set)
+        self.queues: Sequence[dict[int, Any]] = self._synchroniser.queues
+
+    def add(self, index: int, stamp: int, message: Any) -> None:
+        """See :class:`Matcher`."""
+        self._filters[index].signalMessage(message)
+
+
+class Synchroniser:
+    """Hands out the newest complete sets of several topics, never an older one after a newer one.
+
+    Stamps that go back (a bag that starts again) drop what was waiting from the future; ``on_jump`` hears of
+    jumps of more than a second. Not thread safe: feed it from one callback group.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        slop: float,
+        on_set: Callable[[Messages, Stamps], None],
+        on_jump: Callable[[float], None] = lambda seconds: None,
+        matcher: Callable[[int, int, Callable[..., None]], Matcher] | None = None,
+    ) -> None:
+        """Synchronise ``names`` within ``slop`` seconds."""
+        self._names = tuple(names)
+        self._slop = round(slop * 1e9)
+        self._on_set, self._on_jump = on_set, on_jump
+        make = matcher or (OwnMatcher if message_filters is None else MessageFiltersMatcher)
+        self._matcher = make(len(self._names), self._slop, self._emit)
+        self._last: dict[str, int] = {}
+        self._stamps: dict[int, int] = {}
+        self._emitted = -1
+        self.stepped_back = 0
+
+    def add(self, name: str, stamp: int, message: Any) -> None:
+        """Take in one message of topic ``name`` with its stamp in ns."""
+        last = self._last.get(name, stamp)
+        self._last[name] = stamp
+        if stamp < last:
+            self._step_back(last, stamp)
+        self._stamps[id(message)] = stamp
+        self._matcher.add(self._names.index(name), stamp, message)
+        waiting = {id(found) for queue in self._matcher.queues for found in queue.values()}
+        self._stamps = {key: value for key, value in self._stamps.items() if key in waiting}
+
+    def _step_back(self, last: int, stamp: int) -> None:
+        self.stepped_back += 1
+        self._emitted = -1
+        for queue in self._matcher.queues:
+            for future in [other for other in queue if other > stamp + self._slop]:
+                del queue[future]
+        if last - stamp > LARGE_JUMP:
+            self._on_jump((last - stamp) / 1e9)
+
+    def _emit(self, *messages: Any) -> None:
+        stamps = {
+            name: self._stamps[id(message)] for name, message in zip(self._names, messages, strict=True)
+        }
+        newest = max(stamps.values())
+        if newest < self._emitted:
+            return
+        self._emitted = newest
+        self._on_set(dict(zip(self._names, messages, strict=True)), stamps)
