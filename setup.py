@@ -30,7 +30,7 @@ setup(
     name=PACKAGE_NAME,
     version="0.1.0",
     description=(
-        "Interventional significance maps and the nuisance mass ratio for vision-language-action policies, "
+        "Interventional saliency maps and the nuisance mass ratio for vision-language-action policies, "
         "live on ROS 2 and from recorded bags"
     ),
     long_description=Path("README.md").read_text(encoding="utf-8") if Path("README.md").exists() else "",

@@ -74,9 +74,9 @@ METHOD: tuple[Setting, ...] = (
     ),
     Setting(
         "estimator",
-        "hajek",
-        "How a map is made of the policy's answers: hajek, or horvitz_thompson (the paper's).",
-        choices=("hajek", "horvitz_thompson"),
+        "spatial",
+        "How a map is made of the policy's answers: spatial (regression), hajek or horvitz_thompson (the paper's).",
+        choices=("spatial", "hajek", "horvitz_thompson"),
     ),
     Setting(
         "mask_layout",

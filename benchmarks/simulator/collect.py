@@ -28,11 +28,15 @@ def shrink(image: np.ndarray) -> np.ndarray:
     return small.transpose(2, 0, 1)
 
 
-def _photograph(scene: Scene, conditions: dict[str, int], seed: int) -> dict[str, np.ndarray]:
+def _photograph(scene: Scene, seed: int, step: int) -> dict[str, np.ndarray]:
+    """Return the small pictures of one moment, the poster aligned and shuffled.
+
+    The shuffled poster hangs elsewhere in every frame: standing still it would tell the demonstrations of a task
+    apart, and a policy can learn them by heart from that.
+    """
     pictures = {"wrist": shrink(scene.image("wrist"))}
-    for condition in conditions:
-        # The same generator each time, so that the shuffled poster stands still within a demonstration.
-        scene.place_poster(condition, np.random.default_rng([seed, conditions[condition]]))
+    for condition in ("aligned", "shuffled"):
+        scene.place_poster(condition, np.random.default_rng([seed, TASKS.index(scene.task), step]))
         pictures[f"front_{condition}"] = shrink(scene.image("front"))
     return pictures
 
@@ -47,7 +51,7 @@ def demonstrate(task: str, seed: int) -> dict[str, np.ndarray] | None:
     frames, actions, successes = [], [], 0
     for step in range(LONGEST_EPISODE):
         if step % FRAME_STEPS == 0:
-            pictures = _photograph(scene, {"aligned": 0, "shuffled": 1 + TASKS.index(task)}, seed)
+            pictures = _photograph(scene, seed, step)
             frames.append({"step": step, "state": scene.state, **pictures})
         action = scene.expert_action()
         actions.append(action)

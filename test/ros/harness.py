@@ -219,6 +219,15 @@ class Robot:
     def topic(self, name):
         return f"{self.node}/input/{name}"
 
+    def until(self, condition, what="the condition", send=None):
+        """Send frames, a few a second, until ``condition()`` is truthy; fails after a long time."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            (send or self.send)()
+            with contextlib.suppress(AssertionError):
+                return self.probe.until(condition, what, patience=0.2)
+            assert time.monotonic() < end, f"{what} did not come true; {self.probe.summary()}"
+
     def instruct(self, text="press the button"):
         self.probe.publish(self.topic("instruction"), String(data=text), self.LATCHED)
 

@@ -40,7 +40,7 @@ def test_without_autostart_it_waits_to_be_configured_and_activated(node, probe, 
 def test_it_answers_the_frame_with_the_policys_chunk_in_physical_units(node, probe, chunks, checkpoint):
     robot = Robot(probe, NODE, compressed=True)
     robot.instruct()
-    probe.until(lambda: robot.send(labels=False) and chunks, "an action chunk")
+    robot.until(lambda: chunks, "an action chunk", lambda: robot.send(labels=False))
     message = chunks[-1]
     assert [dimension.label for dimension in message.layout.dim] == ["time", "action"]
     assert [dimension.size for dimension in message.layout.dim] == [8, 4]
@@ -61,17 +61,15 @@ def test_bad_input_is_named_and_the_next_good_frame_is_answered(node, probe, chu
     robot = Robot(probe, NODE, compressed=True)
     robot.stamp = 900_000_000_000
 
-    def cut():
-        robot.stamp += 1
+    def send():
         message = robot.image("wrist")
         message.data = message.data[:100]
         robot.send(labels=False, wrist=message)
-        return probe.value(PIPELINE, "bad camera wrist: truncated")
 
-    probe.until(cut, "the cut image counted")
+    robot.until(lambda: probe.value(PIPELINE, "bad camera wrist: truncated"), "the cut image counted", send)
     assert "bad message on camera wrist: JPEG of 100 bytes is truncated" in node.log
     count = len(chunks)
-    probe.until(lambda: robot.send(labels=False) and len(chunks) > count, "the next chunk")
+    robot.until(lambda: len(chunks) > count, "the next chunk", lambda: robot.send(labels=False))
 
 
 def test_a_state_from_another_time_is_not_used(node, probe, chunks):
@@ -81,12 +79,11 @@ def test_a_state_from_another_time_is_not_used(node, probe, chunks):
     assert list(old.name) == list(STATE_NAMES)
 
     def stale():
-        robot.send(labels=False, joint_states=old)
         return "s apart from the images" in probe.status(PIPELINE)[1]
 
-    probe.until(stale, "the stale state named")
+    robot.until(stale, "the stale state named", lambda: robot.send(labels=False, joint_states=old))
     count = len(chunks)
-    probe.until(lambda: robot.send(labels=False) and len(chunks) > count, "the next chunk")
+    robot.until(lambda: len(chunks) > count, "the next chunk", lambda: robot.send(labels=False))
 
 
 def test_it_has_no_label_topics_and_its_own_status(node, probe):

@@ -12,7 +12,7 @@ from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status, plain, to_messa
 from vla_iss_ros.ros.inputs import CameraStatistics
 from vla_iss_ros.ros.pipeline_status import HANGS, RECENT, NodeState, camera_status, judge
 from vla_iss_ros.ros.pipelines import Waiters
-from vla_iss_ros.ros.result_status import agreement_status, nmr_level, nmr_status
+from vla_iss_ros.ros.result_status import nmr_level, nmr_status
 from vla_iss_ros.ros.worker import LatestSlot, Progress
 from vla_iss_ros.settings import check
 
@@ -93,9 +93,8 @@ def test_an_old_result_is_stale_but_not_when_frames_take_long():
     assert nmr_status(result(0.9, age=60.0), {}, SETTINGS).level == ERROR
 
 
-def test_before_any_result_and_without_actions():
+def test_before_any_result():
     assert nmr_status(None, {}, SETTINGS) == Status("NMR", WARN, "no frame has been explained yet")
-    assert agreement_status() == Status("policy agreement", OK, "no action topic")
 
 
 class FakeInputs:
@@ -130,22 +129,32 @@ def state(lifecycle="active", problem="", recent="", inputs=None, **progress):
 @pytest.mark.parametrize(
     ("given", "level", "message"),
     [
-        (state("unconfigured", "no checkpoint at 'x'"), ERROR, "no checkpoint at 'x'"),
-        (state("unconfigured"), WARN, "unconfigured"),
-        (state("inactive"), OK, "inactive"),
-        (state(problem="", done=3), OK, "3 frames done"),
-        (state(), OK, "waiting for the first frame"),
-        (state(inputs=FakeInputs(front=0.0, wrist=None)), WARN, "no image from wrist"),
-        (state(inputs=FakeInputs(front=RECENT + 1, wrist=0.0)), WARN, "no image from front"),
+        ({"lifecycle": "unconfigured", "problem": "no checkpoint at 'x'"}, ERROR, "no checkpoint at 'x'"),
+        ({"lifecycle": "unconfigured"}, WARN, "unconfigured"),
+        ({"lifecycle": "inactive"}, OK, "inactive"),
+        ({"done": 3}, OK, "3 frames done"),
+        ({}, OK, "waiting for the first frame"),
         (
-            state(recent="bad message on camera front: 3 bytes", done=3),
+            {"recent": "bad message on camera front: 3 bytes", "done": 3},
             WARN,
             "bad message on camera front: 3 bytes",
         ),
     ],
 )
 def test_the_pipeline_says_the_worst_in_one_line(given, level, message):
-    assert judge(given) == (level, message)
+    assert judge(state(**given)) == (level, message)
+
+
+@pytest.mark.parametrize(
+    ("ages", "message"),
+    [
+        ({"front": 0.0, "wrist": None}, "no image from wrist"),
+        ({"front": RECENT + 1, "wrist": 0.0}, "no image from front"),
+        ({"front": RECENT + 1, "wrist": None}, "no image from front, wrist"),
+    ],
+)
+def test_the_pipeline_names_silent_cameras(ages, message):
+    assert judge(state(inputs=FakeInputs(**ages))) == (WARN, message)
 
 
 def test_a_failed_frame_is_an_error_and_one_that_is_not_ready_a_warning():

@@ -30,6 +30,8 @@ from vla_iss_ros.render.pictures import save_animation, save_picture
 POLICIES = ("clean", "shortcut")
 # Just below the rate of /diagnostics, so that each explained frame is reported there with all its figures.
 RATE = 0.95
+# Twice the default: one episode a task is short, and the maps are looked at.
+SAMPLES = 256
 PLAY_SECONDS, QUICK_SECONDS = 42.0, 14.0
 # The last frame is explained and reported within this time after the bag's end.
 LAST_FRAME_SECONDS = 2.5
@@ -75,7 +77,7 @@ def _start_nodes(session: Session, checkpoint: Path) -> list[Process]:
     shared = _parameters(policy=f"builtin:{checkpoint}", use_sim_time="true") + _remappings(BagTopics())
     return [
         session.start("policy_node", shared),
-        session.start("iss_node", shared + _parameters(max_rate=RATE)),
+        session.start("iss_node", shared + _parameters(max_rate=RATE, samples=SAMPLES)),
     ]
 
 
@@ -126,7 +128,9 @@ def explain_with_blur(
         return {
             name: explain_bag(
                 plan.bag,
-                all_settings.check({"policy": f"builtin:{path}", "baseline": "blur", "effects": False}),
+                all_settings.check(
+                    {"policy": f"builtin:{path}", "baseline": "blur", "samples": SAMPLES, "effects": False}
+                ),
                 {frame.stamp for frame in recordings[name].explained},
                 plan.episodes,
                 plan.names,

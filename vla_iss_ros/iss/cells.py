@@ -61,6 +61,15 @@ class CellGrid:
         """Cameras in the order of the cells."""
         return tuple(view.name for view in self.views)
 
+    @property
+    def positions(self) -> Tensor:
+        """View, row and column of every cell, int64 [C, 3]."""
+        indices = torch.arange(self.count)
+        within = indices % (self.rows * self.columns)
+        return torch.stack(
+            [indices // (self.rows * self.columns), within // self.columns, within % self.columns], 1
+        )
+
     def coverage(self, replaced: Tensor) -> dict[str, Tensor]:
         """Return how far each input pixel is replaced, camera name to float32 [N, 1, h, w] in [0, 1].
 

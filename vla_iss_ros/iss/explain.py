@@ -133,14 +133,16 @@ class _Run:
     def _sample(self, on_block: Callable[[int], None] | None) -> tuple[estimators.Estimator, int, float, str]:
         settings, design = self._settings, self._explainer._design
         replace_probability = 1 - settings.keep_probability
-        estimator = estimators.REGISTRY[settings.estimator](replace_probability, design.independent)
+        estimator = estimators.REGISTRY[settings.estimator](
+            replace_probability, design.independent, self._cells.positions
+        )
         done, total, stop_reason = 0, 0.0, "samples"
         while done < settings.samples:
             count = min(settings.block_size, settings.samples - done)
             replaced = design.draw(count, self._cells.count, replace_probability, self._generator)
             chosen = interventions.choose_pictures(count, self._picture_count(), self._generator)
             delta = self._deltas(replaced, chosen)
-            estimator.update(replaced, delta)
+            estimator.update(replaced, delta, chosen)
             done, total = done + count, total + float(delta.sum())
             if on_block is not None:
                 on_block(done)

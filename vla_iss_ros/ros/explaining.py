@@ -10,13 +10,15 @@ from typing import Any
 
 from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.policies.donors import donors_for
+from vla_iss_ros.ros.agreement import TASK as AGREEMENT
+from vla_iss_ros.ros.agreement import CommandedActions
 from vla_iss_ros.ros.decoding import Decoder
 from vla_iss_ros.ros.diagnostics import Status
 from vla_iss_ros.ros.inputs import Frame
 from vla_iss_ros.ros.loading import load_fitting_policy
 from vla_iss_ros.ros.outputs import Outputs, Result, describe
 from vla_iss_ros.ros.pipelines import Waiters
-from vla_iss_ros.ros.result_status import agreement_status, nmr_status
+from vla_iss_ros.ros.result_status import nmr_status
 from vla_iss_ros.ros.worker import CancelledError, NotReadyError, one_line
 
 
@@ -24,7 +26,7 @@ class ExplainingPipeline:
     """Explains frames with one policy; :class:`vla_iss_ros.ros.pipelines.Pipeline` says who calls what."""
 
     with_labels = True
-    tasks = ("NMR", "policy agreement")
+    tasks = ("NMR", AGREEMENT)
 
     def __init__(self, node: Any, settings: Any) -> None:
         """Load the policy and the donors; raises ValueError in one line when something is missing."""
@@ -33,6 +35,7 @@ class ExplainingPipeline:
         self.check(settings)
         self._node = node
         self._outputs = Outputs(node, self.policy.spec.camera_names)
+        self._commands = CommandedActions(node, node.faults)
         self._explainer: tuple[Any, Explainer] | None = None
         self._lock = threading.Lock()
         self._latest: tuple[Result, dict[str, float]] | None = None
@@ -78,6 +81,8 @@ class ExplainingPipeline:
             settings = dataclasses.replace(settings, time_budget=0.0)
         explanation = self._explainer_for(settings).explain(observation, regions, lambda samples: check())
         explained = time.monotonic()
+        spec, answer = self.policy.spec, explanation.actions.physical[0].cpu().numpy()
+        self._commands.compare(answer, frame.arrived, spec.action_names, spec.action_units)
         result = Result(frame, observation, regions, explanation, explanation.ratios[settings.nmr_percent])
         self._outputs.publish(result, settings, check)
         seconds = {
@@ -116,8 +121,9 @@ class ExplainingPipeline:
             latest = self._latest
         result, seconds = latest if latest else (None, {})
         yield nmr_status(result, seconds, settings)
-        yield agreement_status()
+        yield self._commands.status()
 
     def close(self) -> None:
         """Destroy the publishers."""
         self._outputs.close()
+        self._commands.close()

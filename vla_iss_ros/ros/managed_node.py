@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -91,8 +92,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def _configure(self) -> None:
         settings = self._declared.read()
-        self._progress = Progress()
-        self._slot = LatestSlot()
+        self._progress.problem, self._progress.broken = "", False
+        self._slot.clear()
         self._settings = settings
         self._pipeline = self._make_pipeline(self, settings)
         self._inputs = Inputs(
@@ -149,7 +150,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         if self._inputs is not None:
             self._inputs.enabled = False
         if worker is not None and not worker.stop(STOP_SECONDS):
-            self._progress = Progress()
+            # That thread goes on writing to the old one.
+            self._progress = dataclasses.replace(self._progress, busy_since=float("nan"))
             self.get_logger().error("the policy does not return; its thread is left behind")
 
     def _start_by_itself(self) -> None:

@@ -1,4 +1,4 @@
-"""Diagnostics of results: NMR against chance, and whether the policy agrees with what was commanded."""
+"""Diagnostics of results: NMR against chance."""
 
 from __future__ import annotations
 
@@ -60,8 +60,3 @@ def nmr_level(headline: NuisanceMassRatio, settings: Any) -> bytes:
     if ratio >= settings.nmr_error_ratio:
         return ERROR
     return WARN if ratio >= settings.nmr_warn_ratio else OK
-
-
-def agreement_status() -> Status:
-    """Return the status ``policy agreement``; the commanded action is not listened to."""
-    return Status("policy agreement", OK, "no action topic")

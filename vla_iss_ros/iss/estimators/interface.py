@@ -1,0 +1,84 @@
+"""What an estimator takes in and gives.
+
+Estimand (arXiv 2605.00321): ISS_c = E[delta | cell c replaced] while every other cell is replaced with probability
+q. The contrast E[delta | c replaced] - E[delta | c kept] ranks cells alike and has no common offset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Saliency of C cells, float64 [C], all in units of delta.
+
+    ``standard_error`` is that of the contrast; NaN where too few samples were drawn to tell.
+    """
+
+    iss: Tensor
+    contrast: Tensor
+    standard_error: Tensor
+    samples: int
+
+
+class Estimator(Protocol):
+    """Takes blocks of interventions one after another and can be asked at any time."""
+
+    def update(self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None) -> None:
+        """Take in bool [n, C], the divergences [n] that followed, and int64 [n], which baseline picture was used."""
+
+    def estimate(self) -> Estimate:
+        """Return the estimate from all blocks so far; raises ValueError before the first."""
+
+
+class Samples:
+    """All blocks taken in so far, checked, on the host in float64.
+
+    A sample is a row of C bits and a number: ten thousand of them are smaller than one camera image in memory.
+    """
+
+    def __init__(self) -> None:
+        self._replaced: list[Tensor] = []
+        self._delta: list[Tensor] = []
+        self._pictures: list[Tensor] = []
+
+    def add(self, replaced: Tensor, delta: Tensor, pictures: Tensor | None) -> None:
+        """Take in bool [n, C] and float [n]; raises ValueError on another shape or on values that are not finite."""
+        if replaced.ndim != 2 or delta.shape != replaced.shape[:1] or not len(delta):
+            raise ValueError(
+                f"need [n, C] and [n] with n > 0, got {list(replaced.shape)} and {list(delta.shape)}"
+            )
+        if not torch.isfinite(delta).all():
+            raise ValueError("divergences must be finite; the policy or its input is broken")
+        self._replaced.append(replaced.to("cpu", torch.bool))
+        self._delta.append(delta.to("cpu", torch.float64))
+        used = torch.zeros(len(delta), dtype=torch.int64) if pictures is None else pictures.to("cpu")
+        self._pictures.append(used)
+
+    def together(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return float64 [N, C], float64 [N] and int64 [N]; raises ValueError before the first block."""
+        if not self._delta:
+            raise ValueError("no samples yet; call update first")
+        return torch.cat(self._replaced).double(), torch.cat(self._delta), torch.cat(self._pictures)
+
+    @property
+    def block_lengths(self) -> list[int]:
+        """Samples of every block, in order."""
+        return [len(block) for block in self._delta]
+
+
+def picture_groups(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each sample's group int64 [N], and the groups' sizes, of samples that used the same picture."""
+    _, place, count = pictures.unique(return_inverse=True, return_counts=True)
+    return place, count
+
+
+def group_means(values: Tensor, place: Tensor, count: Tensor) -> Tensor:
+    """Return the mean of ``values`` [N, ...] in each sample's group, same shape as ``values``."""
+    sums = torch.zeros(len(count), *values.shape[1:], dtype=values.dtype).index_add_(0, place, values)
+    return (sums / count.view(-1, *[1] * (values.ndim - 1)))[place]
