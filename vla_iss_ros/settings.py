@@ -50,7 +50,9 @@ class Setting:
 
 METHOD: tuple[Setting, ...] = (
     Setting("samples", 128, "Perturbed copies of a frame that the policy is run on (N).", "1", 2, 100000),
-    Setting("keep_probability", 0.3, "Probability that a cell is kept; the paper's p.", "1", 0.01, 0.99),
+    Setting(
+        "keep_probability", 0.7, "Probability that a cell is kept; the paper's p, there 0.3.", "1", 0.01, 0.99
+    ),
     Setting("grid", 7, "Cells along each side of every view.", "cells", 1, 64),
     Setting(
         "baseline",

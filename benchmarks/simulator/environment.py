@@ -72,6 +72,8 @@ def _make_environment(task: str):
         mujoco.MjModel.from_xml_path = original
     environment._freeze_rand_vec = False
     environment._set_task_called = True
+    # Otherwise the place of the object comes from numpy's global generator, whatever the seed.
+    environment.seeded_rand_vec = True
     # An environment that is built directly hides the goal from the expert; the cached space clips it to 0.
     environment._partially_observable = False
     environment.__dict__.pop("sawyer_observation_space", None)
@@ -121,7 +123,8 @@ class Scene:
 
     def reset(self, seed: int) -> None:
         """Start an episode; ``seed`` alone fixes where the object stands."""
-        self._observation, _ = self._environment.reset(seed=int(seed))
+        self._environment.seed(int(seed))  # reset() ignores the seed that it takes
+        self._observation, _ = self._environment.reset()
         self._environment.curr_path_length = 0
         self._expert = ENV_POLICY_MAP[self.task]()
 

@@ -124,3 +124,12 @@ def test_a_checkpoint_that_comes_back_is_loaded_and_works(node, probe, checkpoin
     robot = Robot(probe, NODE)
     robot.instruct()
     robot.until(lambda: probe.value(PIPELINE, "frames done") not in (None, "0"), "a frame explained")
+
+
+def test_a_qos_override_that_does_not_exist_is_one_line(launch, small, probe, domain):
+    name = "qos_overrides./other/input/front/image.subscription.reliability"
+    process = launch("iss_node", "-r", "__node:=other", **{**small, name: "sometimes"})
+    probe.until_status("/other: pipeline", "sometimes")
+    assert probe.state("/other") == "unconfigured"
+    assert process.end()[0] == 0
+    assert "Traceback" not in process.log

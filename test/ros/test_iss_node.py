@@ -237,7 +237,7 @@ def test_parameters_change_between_frames_and_are_checked_together(robot, node):
     robot.until(lambda: robot.probe.value(f"{NODE}: NMR", "samples N") == "4")
     for changes, reason in (
         ({"keep_probability": 2.0}, "keep_probability"),
-        ({"estimator": "magic"}, "estimator must be one of hajek, horvitz_thompson, got 'magic'"),
+        ({"estimator": "magic"}, "estimator must be one of "),
         ({"policy": "builtin:elsewhere"}, "policy can change only while the node is not configured"),
         ({"nmr_error_ratio": 0.5}, "nmr_error_ratio must not be below nmr_warn_ratio 1.0, got 0.5"),
         ({"actor_labels": [2]}, "labels [2] are in actor_labels and in support_labels"),
@@ -270,8 +270,7 @@ def test_the_lifecycle_can_be_gone_through_again_and_again(robot, node):
         assert robot.probe.state(NODE) == "unconfigured"
         assert robot.probe.transition(NODE, "configure")
         assert robot.probe.transition(NODE, "activate")
-    robot.instruct()
-    until_good(robot)
+    until_good(robot)  # the new subscriptions got the latched instruction
 
 
 def test_inactive_it_does_not_explain_and_says_so(robot):

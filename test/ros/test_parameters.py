@@ -112,7 +112,10 @@ def test_a_change_hands_on_a_new_whole_settings_object(declare):
     ("changes", "reason"),
     [
         ({"samples": 16}, "samples must be at least block_size 32, got 16"),
-        ({"design": "sobolish"}, "design must be one of balanced, bernoulli, got 'sobolish'"),
+        (
+            {"design": "sobolish"},
+            f"design must be one of {', '.join(BY_NAME['design'].choices)}, got 'sobolish'",
+        ),
         ({"nmr_warn_ratio": 2.0}, "nmr_error_ratio must not be below nmr_warn_ratio 2.0, got 1.5"),
         ({"cameras": ["a", "a"]}, "cameras must be different names and not empty, got ['a', 'a']"),
     ],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from harness import CAMERAS, STATE_NAMES, Robot
-from std_msgs.msg import Float32MultiArray
+from std_msgs.msg import Float32MultiArray, String
 
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.messages.actions import decode_actions
@@ -84,6 +84,15 @@ def test_a_state_from_another_time_is_not_used(node, probe, chunks):
     robot.until(stale, "the stale state named", lambda: robot.send(labels=False, joint_states=old))
     count = len(chunks)
     robot.until(lambda: len(chunks) > count, "the next chunk", lambda: robot.send(labels=False))
+
+
+def test_an_instruction_that_is_not_latched_is_heard_as_well(node, probe):
+    publisher = probe.node.create_publisher(String, f"{NODE}/input/instruction", 1)
+    probe.until(publisher.get_subscription_count, "a subscriber of the instruction")
+    publisher.publish(String(data="press  the\n button"))
+    probe.until(lambda: probe.value(PIPELINE, "instruction") == "press the button")
+    publisher.publish(String(data="press"))
+    probe.until(lambda: probe.value(PIPELINE, "instruction") == "press")
 
 
 def test_it_has_no_label_topics_and_its_own_status(node, probe):

@@ -34,8 +34,12 @@ class ExplainingPipeline:
         self._donors = donors_for(self.policy, settings.donors, required=settings.baseline == "donor")
         self.check(settings)
         self._node = node
-        self._outputs = Outputs(node, self.policy.spec.camera_names)
         self._commands = CommandedActions(node, node.faults)
+        try:
+            self._outputs = Outputs(node, self.policy.spec.camera_names)
+        except Exception:
+            self._commands.close()
+            raise
         self._explainer: tuple[Any, Explainer] | None = None
         self._lock = threading.Lock()
         self._latest: tuple[Result, dict[str, float]] | None = None

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
@@ -23,6 +22,11 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # its name in Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 from vla_iss_ros.messages.errors import MessageError
 from vla_iss_ros.messages.instructions import instruction_from_string
@@ -103,7 +107,11 @@ class Inputs:
         self.cameras = {camera: CameraStatistics() for camera in settings.cameras}
         self.synchroniser = Synchroniser(settings.cameras, settings.sync_slop, self._take_set, on_jump)
         self.labels = LabelImages(settings.cameras, settings.sync_slop) if with_labels else None
-        self._subscribe(settings)
+        try:
+            self._subscribe(settings)
+        except Exception:  # such as a QoS override that does not exist
+            self.close()
+            raise
 
     def _subscribe(self, settings: Any) -> None:
         image_qos = _newest_only(settings.image_reliability)

@@ -22,6 +22,7 @@ from vla_iss_ros.ros.worker import BadMessageError, LatestSlot, NotReadyError, P
 from vla_iss_ros.settings import Setting
 
 STOP_SECONDS = 1.0
+CONFIGURED = ("inactive", "active")
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -41,15 +42,16 @@ class ManagedNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=self._lifecycle_group)
         self.faults = Faults(self.get_logger())
         self._make_pipeline = make_pipeline
+        self._fixed = [setting.name for setting in settings if setting.fixed]
         self._slot: LatestSlot[Frame] = LatestSlot()
         self._progress = Progress()
         self._pipeline: Pipeline | None = None
         self._inputs: Inputs | None = None
         self._worker: Worker[Frame] | None = None
-        self._problem = ""
+        self._lifecycle, self._problem = "unconfigured", ""
         self._settings: Any = None
         self._declared = Parameters(
-            self, settings, lambda: self._pipeline is not None, self._refuse, self._changed
+            self, settings, lambda: self._lifecycle in CONFIGURED, self._refuse, self._changed
         )
         self._diagnostics = Diagnostics(self, self._statuses)
         self._starting = self.create_guard_condition(
@@ -79,15 +81,16 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the policy and open the topics; on failure say why in one line and stay unconfigured."""
+        self._lifecycle = "configuring"
         try:
             self._configure()
         except Exception as error:
-            self._problem = one_line(error)
+            self._problem, self._lifecycle = one_line(error), "unconfigured"
             self._discard()
             self.get_logger().error(f"not configured: {self._problem}")
             self._diagnostics.publish()
             return FAILURE
-        self._problem, self._start_wanted = "", False
+        self._problem, self._lifecycle, self._start_wanted = "", "inactive", False
         return super().on_configure(state)
 
     def _configure(self) -> None:
@@ -99,6 +102,11 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._inputs = Inputs(
             self, settings, self.faults, self._slot, self._stamps_jumped, self._pipeline.with_labels
         )
+        self._settings = self._declared.read()
+        if any(getattr(settings, name) != getattr(self._settings, name) for name in self._fixed):
+            raise ValueError(
+                "a fixed parameter changed while the policy was loading; configure the node again"
+            )
         spec = self._pipeline.policy.spec
         device, cameras = self._pipeline.policy.device, ", ".join(settings.cameras)
         self.get_logger().info(f"configured: policy '{spec.name}' on {device}, cameras {cameras}")
@@ -111,26 +119,31 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._worker = Worker(self._slot, self._work, self._period, self._on_problem, self._progress)
         self._worker.start()
         self._inputs.enabled = True
+        self._lifecycle = "active"
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the worker; results are published no more."""
         self._stop_worker()
+        self._lifecycle = "inactive"
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Close the topics and let the policy go."""
         self._discard()
+        self._lifecycle = "unconfigured"
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and let everything go, from whatever state."""
         self._discard()
+        self._lifecycle = "finalized"
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """After an error in a transition let everything go, so that the node can be configured again."""
         self._discard()
+        self._lifecycle = "unconfigured"
         return SUCCESS
 
     def close(self) -> None:
@@ -151,14 +164,15 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self._inputs.enabled = False
         if worker is not None and not worker.stop(STOP_SECONDS):
             # That thread goes on writing to the old one.
-            self._progress = dataclasses.replace(self._progress, busy_since=float("nan"))
+            self._progress = dataclasses.replace(
+                self._progress, busy_since=float("nan"), beat_at=float("nan")
+            )
             self.get_logger().error("the policy does not return; its thread is left behind")
 
     def _start_by_itself(self) -> None:
         """Configure and activate; a parameter's change tries again after a failure."""
-        if not self._start_wanted or self._state_machine.current_state[1] != "unconfigured":
-            return
-        if self.trigger_configure() == SUCCESS:
+        wanted = self._start_wanted and self._lifecycle == "unconfigured"
+        if wanted and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
     def _refuse(self, settings: Any) -> None:
@@ -166,10 +180,10 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self._pipeline.check(settings)
 
     def _changed(self, settings: Any) -> None:
-        if self._pipeline is not None:
+        if self._settings is not None:
             self._settings = settings
-        elif self._start_wanted:
-            self._starting.trigger()
+        if self._start_wanted and self._lifecycle not in CONFIGURED:
+            self._starting.trigger()  # heard once the policy that is loading has failed or come
 
     def _work(self, frame: Frame, check: Callable[[], None]) -> None:
         pipeline, inputs, settings = self._pipeline, self._inputs, self._settings
@@ -198,7 +212,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def _statuses(self) -> Iterable[Status]:
         pipeline, settings = self._pipeline, self._settings
         state = NodeState(
-            lifecycle=self._state_machine.current_state[1],
+            lifecycle=self._lifecycle,
             problem=self._problem,
             cameras=self.get_parameter("cameras").value,
             settings=settings,

@@ -48,6 +48,16 @@ class Outputs:
     def __init__(self, node: LifecycleNodeMixin, cameras: tuple[str, ...]) -> None:
         self._node = node
         self._publishers: list[Any] = []
+        self._scale = Scale()
+        self._scale_setting = 0.0
+        self._points: deque[tuple[float, float, float, float]] = deque(maxlen=CHART_POINTS)
+        try:
+            self._advertise(cameras)
+        except Exception:  # such as a QoS override that does not exist
+            self.close()
+            raise
+
+    def _advertise(self, cameras: tuple[str, ...]) -> None:
         self._overlays = {camera: self._images(f"{camera}/overlay") for camera in cameras}
         self._compressed = {
             camera: self._publisher(CompressedImage, f"{camera}/overlay/compressed", 1) for camera in cameras
@@ -58,9 +68,6 @@ class Outputs:
         self._nmr = self._publisher(Float32, "nmr", 10)
         self._chart = self._images("chart")
         self._marker = self._publisher(Marker, "marker", 10)
-        self._scale = Scale()
-        self._scale_setting = 0.0
-        self._points: deque[tuple[float, float, float, float]] = deque(maxlen=CHART_POINTS)
 
     def close(self) -> None:
         """Destroy every publisher."""

@@ -14,7 +14,7 @@ from vla_iss_ros.ros.inputs import Inputs
 from vla_iss_ros.ros.worker import LatestSlot, Progress
 
 RECENT = 5.0
-HANGS = 10.0
+HANGS = 30.0
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ def judge(state: NodeState) -> tuple[bytes, str]:
         return ERROR, state.problem
     if not active:
         return (WARN if state.lifecycle == "unconfigured" else OK), state.lifecycle
-    busy = time.monotonic() - progress.busy_since
-    if busy > HANGS:  # False for NaN: not busy
-        return ERROR, f"the policy has worked on one frame for {busy:.0f} s; restart the node if it hangs"
+    silent = time.monotonic() - progress.beat_at
+    if silent > HANGS:  # False for NaN: not busy
+        return ERROR, f"the policy has not answered for {silent:.0f} s; restart the node if it hangs"
     if progress.problem:
         return (ERROR if progress.broken else WARN), progress.problem
     bad = state.faults.recent(RECENT)
     if bad:
         return WARN, bad
-    silent = _silent_cameras(state)
-    if silent:
-        return WARN, f"no image from {', '.join(silent)}"
+    stopped = _silent_cameras(state)
+    if stopped:
+        return WARN, f"no image from {', '.join(stopped)}"
     if not progress.done:
         return OK, "waiting for the first frame"
     return OK, f"{progress.done} frames done"

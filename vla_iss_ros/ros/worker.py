@@ -58,7 +58,8 @@ class Progress:
     """What the worker has done; written by its thread, read by others.
 
     ``problem``: the one line about the last item when it failed or was not ready, else empty; ``broken``: it
-    failed. Times are seconds of the monotonic clock, NaN when there is none.
+    failed. ``beat_at``: when the work last showed that it goes on. Times are seconds of the monotonic clock, NaN
+    when there is none.
     """
 
     done: int = 0
@@ -68,6 +69,7 @@ class Progress:
     broken: bool = False
     done_at: float = float("nan")
     busy_since: float = float("nan")
+    beat_at: float = float("nan")
 
 
 class Worker(Generic[Item]):
@@ -108,7 +110,8 @@ class Worker(Generic[Item]):
         return not self._thread.is_alive()
 
     def cancel_point(self) -> None:
-        """Raise :class:`CancelledError` when the worker shall stop."""
+        """Raise :class:`CancelledError` when the worker shall stop; called, it shows that the work goes on."""
+        self.progress.beat_at = time.monotonic()
         if self._stop.is_set():
             raise CancelledError
 
@@ -126,7 +129,7 @@ class Worker(Generic[Item]):
 
     def _try(self, item: Item) -> None:
         progress = self.progress
-        progress.busy_since = time.monotonic()
+        progress.busy_since = progress.beat_at = time.monotonic()
         try:
             self._work(item, self.cancel_point)
         except CancelledError:
@@ -142,7 +145,7 @@ class Worker(Generic[Item]):
             progress.done_at = time.monotonic()
             progress.problem, progress.broken = "", False
         finally:
-            progress.busy_since = float("nan")
+            progress.busy_since = progress.beat_at = float("nan")
 
     def _report(self, error: Exception, broken: bool) -> None:
         line = one_line(error) if broken else str(error)
