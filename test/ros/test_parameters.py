@@ -104,7 +104,10 @@ def test_a_change_hands_on_a_new_whole_settings_object(declare):
     assert declared.set(samples=256, keep_probability=0.5).successful
     (after,) = declared.changes
     assert (after.samples, after.keep_probability) == (256, 0.5)
-    assert (before.samples, before.keep_probability) == (128, 0.3)
+    assert (before.samples, before.keep_probability) == (
+        BY_NAME["samples"].default,
+        BY_NAME["keep_probability"].default,
+    )
     assert declared.parameters.read() == after
 
 
@@ -147,7 +150,7 @@ def test_fixed_settings_are_held_while_configured_and_free_before(declare):
     assert result.reason.startswith(
         "policy can change only while the node is not configured; deactivate and clean"
     )
-    assert declared.parameters.read().samples == 128
+    assert declared.parameters.read().samples == BY_NAME["samples"].default
     assert declared.set(policy="builtin:one").successful  # the same value is no change
     assert declared.set(samples=256).successful
 
@@ -157,7 +160,7 @@ def test_the_node_can_refuse_a_change(declare):
     declared.refusal = "baseline donor needs recorded frames"
     result = declared.set(samples=256)
     assert (result.successful, result.reason) == (False, "baseline donor needs recorded frames")
-    assert declared.parameters.read().samples == 128
+    assert declared.parameters.read().samples == BY_NAME["samples"].default
 
 
 def test_parameters_of_others_pass(declare):

@@ -64,7 +64,7 @@ def result(value=0.25, age=0.0, reason=""):
     return SimpleNamespace(
         headline=headline,
         explanation=explanation,
-        frame=SimpleNamespace(arrived=time.monotonic() - age, stamp=1_500_000_000),
+        frame=SimpleNamespace(arrived=time.monotonic() - age, stamp=1_767_225_600_925_000_001),
         observation=SimpleNamespace(instruction="press the button"),
     )
 
@@ -76,7 +76,7 @@ def test_the_nmr_status_has_headline_and_figures():
     assert status.values["effect camera front share"] == 0.5
     assert status.values["effect state reason"] == "no mean"
     assert status.values["seconds policy"] == 0.3
-    assert status.values["stamp (s)"] == "1.500000000"
+    assert status.values["stamp (s)"] == "1767225600.925000001"
 
 
 def test_without_nmr_the_status_says_why():

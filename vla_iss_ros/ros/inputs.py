@@ -134,9 +134,8 @@ class Inputs:
         )
         # Latched samples need a transient-local subscription, which a volatile publisher does not match.
         for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE):
+            # Reliable: a lost instruction would not be sent again. A best-effort publisher needs qos_overrides.
             qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
-            if durability == DurabilityPolicy.VOLATILE:
-                qos.reliability = ReliabilityPolicy.BEST_EFFORT
             entity = durability.name.lower()
             take = partial(self._take_instruction, entity)
             self._listen(String, "~/input/instruction", take, qos, entity)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vla_iss_ros.iss.nmr import NuisanceMassRatio
+from vla_iss_ros.messages.stamps import SECOND
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status
 from vla_iss_ros.ros.outputs import Result, describe
 
@@ -47,7 +48,7 @@ def nmr_status(result: Result | None, seconds: Mapping[str, float], settings: An
         if effect.reason:
             values[f"effect {name} reason"] = effect.reason
     values.update({f"seconds {stage}": value for stage, value in seconds.items()})
-    values["stamp (s)"] = f"{result.frame.stamp / 1e9:.9f}"
+    values["stamp (s)"] = "{}.{:09d}".format(*divmod(result.frame.stamp, SECOND))
     values["instruction"] = result.observation.instruction[:200]
     return Status("NMR", level, message, values)
 
