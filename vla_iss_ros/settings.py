@@ -71,14 +71,14 @@ METHOD: tuple[Setting, ...] = (
     Setting(
         "design",
         "balanced",
-        "Which cells are replaced together: balanced (every cell equally often) or bernoulli (the paper's).",
-        choices=("balanced", "bernoulli"),
+        "Which cells are replaced together: balanced (every cell equally often), sobol, or bernoulli (the paper's).",
+        choices=("balanced", "sobol", "bernoulli"),
     ),
     Setting(
         "estimator",
         "spatial",
-        "How a map is made of the policy's answers: spatial (regression), hajek or horvitz_thompson (the paper's).",
-        choices=("spatial", "hajek", "horvitz_thompson"),
+        "How a map is made of the policy's answers; spatial is a regression, horvitz_thompson the paper's.",
+        choices=("spatial", "hajek", "horvitz_thompson", "surrogate", "regression_adjusted"),
     ),
     Setting(
         "mask_layout",

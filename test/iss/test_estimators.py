@@ -6,16 +6,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vla_iss_ros.iss.designs import Balanced, Bernoulli
-from vla_iss_ros.iss.estimators import REGISTRY, Hajek, HorvitzThompson
+from vla_iss_ros.iss.designs import Balanced, Bernoulli, Sobol
+from vla_iss_ros.iss.estimators import REGISTRY
+from vla_iss_ros.iss.estimators.arms import Hajek, HorvitzThompson
+from vla_iss_ros.iss.estimators.regression_adjusted import RegressionAdjusted
 
 REPLACED = torch.tensor([[1, 0], [1, 1], [0, 1], [1, 0]], dtype=torch.bool)
 DELTA = torch.tensor([1.0, 5.0, 2.0, 3.0])
+# The surrogate keeps a bias where the policy is not additive; its own tests hold it to what it promises.
+CONSISTENT = sorted(set(REGISTRY) - {"surrogate"})
 
 
 def feed(estimator, replaced, delta, block):
+    """Give samples in blocks; one number moves, so that delta is the square of the move."""
     for start in range(0, len(delta), block):
-        estimator.update(replaced[start : start + block], delta[start : start + block])
+        rows = slice(start, start + block)
+        estimator.update(replaced[rows], delta[rows], moves=delta[rows, None].sqrt())
     return estimator.estimate()
 
 
@@ -80,15 +86,16 @@ def test_horvitz_thompson_uses_the_realised_count_under_a_balanced_design():
     assert balanced.iss.tolist() == pytest.approx([9 / 3, 7 / 2])
 
 
-@pytest.mark.parametrize("name", sorted(REGISTRY))
-@pytest.mark.parametrize("design", [Bernoulli(), Balanced()], ids=["bernoulli", "balanced"])
+@pytest.mark.parametrize("name", CONSISTENT)
+@pytest.mark.parametrize("design", [Bernoulli(), Balanced(), Sobol()], ids=["bernoulli", "balanced", "sobol"])
 def test_converges_to_the_enumeration_of_all_coalitions(name, design):
     iss, contrast = exact(5, 0.7)
     estimator = REGISTRY[name](0.7, design.independent)
     generator = torch.Generator().manual_seed(0)
     for _ in range(300):
         replaced = design.draw(64, 5, 0.7, generator)
-        estimator.update(replaced, nonlinear(replaced))
+        delta = nonlinear(replaced)
+        estimator.update(replaced, delta, moves=delta[:, None].sqrt())
     result = estimator.estimate()
     # 19,200 samples; fixed denominators leave about three times the noise of realised ones.
     tolerance = 0.2 if name == "horvitz_thompson" and design.independent else 0.06
@@ -97,18 +104,19 @@ def test_converges_to_the_enumeration_of_all_coalitions(name, design):
     assert ((result.contrast - contrast).abs() < 5 * result.standard_error).all()
 
 
-def test_horvitz_thompson_is_unbiased():
+@pytest.mark.parametrize("estimator", [HorvitzThompson, RegressionAdjusted])
+def test_unbiased_at_few_samples(estimator):
     iss, _ = exact(4, 0.7)
     estimates = []
     for seed in range(400):
         replaced = Bernoulli().draw(8, 4, 0.7, torch.Generator().manual_seed(seed))
-        estimates.append(feed(HorvitzThompson(0.7, True), replaced, nonlinear(replaced), 8).iss)
+        estimates.append(feed(estimator(0.7, True), replaced, nonlinear(replaced), 8).iss)
     stacked = torch.stack(estimates)
     z_scores = (stacked.mean(0) - iss) / (stacked.std(0) / 20)
     assert z_scores.abs().max() < 4
 
 
-@pytest.mark.parametrize("name", sorted(REGISTRY))
+@pytest.mark.parametrize("name", CONSISTENT)
 @pytest.mark.parametrize("design", [Bernoulli(), Balanced()], ids=["bernoulli", "balanced"])
 def test_standard_error_has_the_size_of_the_error(name, design):
     _, contrast = exact(6, 0.5)
@@ -118,7 +126,8 @@ def test_standard_error_has_the_size_of_the_error(name, design):
         estimator = REGISTRY[name](0.5, design.independent)
         for _ in range(8):
             replaced = design.draw(32, 6, 0.5, generator)
-            estimator.update(replaced, nonlinear(replaced))
+            delta = nonlinear(replaced)
+            estimator.update(replaced, delta, moves=delta[:, None].sqrt())
         result = estimator.estimate()
         squares.append(((result.contrast - contrast) / result.standard_error).square())
     # A cell's mean squared ratio is 1 when its standard error is right; blocks share their variance between cells,
@@ -132,13 +141,13 @@ def test_standard_error_has_the_size_of_the_error(name, design):
 def test_scaling_and_permutation(name, scale, seed):
     generator = torch.Generator().manual_seed(seed)
     replaced = torch.cat([Balanced().draw(8, 6, 0.6, generator) for _ in range(3)])
-    delta = torch.rand(24, generator=generator)
+    delta = torch.rand(24, generator=generator, dtype=torch.float64)
     order = torch.randperm(6, generator=generator)
     plain = feed(REGISTRY[name](0.6, False), replaced, delta, 8)
     scaled = feed(REGISTRY[name](0.6, False), replaced[:, order], delta * scale, 8)
-    torch.testing.assert_close(scaled.contrast, plain.contrast[order] * scale, rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(scaled.contrast, plain.contrast[order] * scale, rtol=1e-3, atol=1e-6 * scale)
     torch.testing.assert_close(
-        scaled.standard_error, plain.standard_error[order] * scale, rtol=1e-4, atol=1e-9
+        scaled.standard_error, plain.standard_error[order] * scale, rtol=1e-3, atol=1e-6 * scale
     )
 
 

@@ -22,7 +22,7 @@ def explain(policy, observation=None, regions=None, **values):
 
 
 @pytest.mark.parametrize("estimator", sorted(REGISTRY))
-@pytest.mark.parametrize("design", ["balanced", "bernoulli"])
+@pytest.mark.parametrize("design", ["balanced", "bernoulli", "sobol"])
 @pytest.mark.parametrize("baseline", ["donor", "blur", "mean_colour"])
 @pytest.mark.parametrize("layout", ["per_view", "stitched"])
 def test_polarity_the_cell_that_is_read_gets_the_maximum(estimator, design, baseline, layout):
@@ -50,6 +50,35 @@ def test_batches_are_equal_within_a_block_and_hold_row_zero():
     policy = ToyPolicy(reads_cell(0, 0, 0))
     explain(policy, samples=96, block_size=32, batch_size=17)
     assert policy.batches == [1] + [17] * 6
+
+
+def test_out_of_memory_halves_the_batch_and_remembers_it():
+    plain = reads_cell(0, 3, 3)
+
+    def hungry(images):
+        if len(images) > 10:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return plain(images)
+
+    policy = ToyPolicy(hungry)
+    explainer = Explainer(policy, settings.check({"samples": 64, "effects": False}), DONORS)
+    result = explainer.explain(observe(0))
+    expected = explain(ToyPolicy(plain), samples=64)
+    torch.testing.assert_close(result.estimate.contrast, expected.estimate.contrast, rtol=1e-4, atol=1e-9)
+    tried = len([rows for rows in policy.batches if rows > 10])
+    assert explainer.batch_size == 8
+    explainer.explain(observe(1))
+    assert len([rows for rows in policy.batches if rows > 10]) == tried
+
+
+def test_out_of_memory_at_the_smallest_batch_is_told():
+    def starved(images):
+        if len(images) > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return images.mean((1, 2, 3, 4))[:, None, None]
+
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        explain(ToyPolicy(starved))
 
 
 def test_same_stamp_same_map_whatever_was_explained_before():

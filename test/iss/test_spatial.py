@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from vla_iss_ros.iss.designs import Bernoulli
-from vla_iss_ros.iss.estimators.spatial import LENGTH_SCALES, NOISES, Spatial
+from vla_iss_ros.iss.estimators.gaussian_process import LENGTH_SCALES, NOISES
+from vla_iss_ros.iss.estimators.spatial import Spatial
 
 POSITIONS = torch.tensor(
     [[view, row, column] for view in range(2) for row in range(3) for column in range(3)]

@@ -48,4 +48,22 @@ class Balanced:
         return (strata + offsets) / count < probability
 
 
-REGISTRY: Mapping[str, type[Design]] = {"bernoulli": Bernoulli, "balanced": Balanced}
+class Sobol:
+    """Scrambled Sobol points (Owen's scrambling) cut at the probability: even in every cell and in most pairs of cells.
+
+    Each block is a sequence of its own; blocks of a power of two are the most even.
+    """
+
+    independent = False
+    MOST_CELLS = 21201
+
+    def draw(self, count: int, cells: int, probability: float, generator: torch.Generator) -> Tensor:
+        """Return bool [count, cells]; raises ValueError beyond the dimensions that Sobol points are tabled for."""
+        if cells > self.MOST_CELLS:
+            raise ValueError(f"design sobol takes at most {self.MOST_CELLS} cells, got {cells}; use balanced")
+        seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
+        engine = torch.quasirandom.SobolEngine(cells, scramble=True, seed=seed)
+        return engine.draw(count, dtype=torch.float64) < probability
+
+
+REGISTRY: Mapping[str, type[Design]] = {"bernoulli": Bernoulli, "balanced": Balanced, "sobol": Sobol}

@@ -47,6 +47,7 @@ class Explainer:
     def __init__(self, policy: ExplainablePolicy, settings: Any, donors: Sequence[Observation] = ()) -> None:
         self._policy = policy
         self._settings = settings
+        self.batch_size = settings.batch_size
         self._design = designs.REGISTRY[settings.design]()
         self._divergence = divergences.REGISTRY["action_mse"]
         if settings.baseline == "donor" and not donors:
@@ -141,8 +142,8 @@ class _Run:
             count = min(settings.block_size, settings.samples - done)
             replaced = design.draw(count, self._cells.count, replace_probability, self._generator)
             chosen = interventions.choose_pictures(count, self._picture_count(), self._generator)
-            delta = self._deltas(replaced, chosen)
-            estimator.update(replaced, delta, chosen)
+            delta, moves = self._measure(replaced, chosen, estimator.uses_moves)
+            estimator.update(replaced, delta, chosen, moves)
             done, total = done + count, total + float(delta.sum())
             if on_block is not None:
                 on_block(done)
@@ -154,30 +155,50 @@ class _Run:
     def _picture_count(self) -> int:
         return len(next(iter(self._pictures.values())))
 
-    def _deltas(self, replaced: Tensor, chosen: Tensor) -> Tensor:
-        """Return the divergence of every intervention, float64 [n] on the host.
+    def _measure(self, replaced: Tensor, chosen: Tensor, with_moves: bool) -> tuple[Tensor, Tensor | None]:
+        """Return every intervention's divergence [n] and, if asked for, move [n, TA], on the host.
 
-        The block is cut into equal batches of at most ``batch_size`` rows. Row 0 of each is the unperturbed
-        observation and what the others are compared with: kernels chosen by batch size then cancel out.
+        Out of memory, the batch is halved and the block measured again; the smaller size is remembered.
         """
-        batches = -(-len(replaced) // (self._settings.batch_size - 1))
-        deltas = []
-        for rows, pictures in zip(replaced.tensor_split(batches), chosen.tensor_split(batches), strict=False):
-            padded = torch.cat([torch.zeros_like(rows[:1]), rows])
-            indices = torch.cat([torch.zeros_like(pictures[:1]), pictures]).to(self._policy.device)
-            coverage = self._cells.coverage(padded.to(self._policy.device))
-            images = interventions.apply(
-                self._base, self._pictures, indices, coverage, self._settings.quantise
-            )
-            actions = self._run(self._base, images)
+        while True:
+            try:
+                return self._measure_in_batches(replaced, chosen, with_moves)
+            except torch.cuda.OutOfMemoryError:
+                if self._explainer.batch_size <= 2:
+                    raise
+                self._explainer.batch_size = max(2, self._explainer.batch_size // 2)
+                torch.cuda.empty_cache()
+
+    def _measure_in_batches(
+        self, replaced: Tensor, chosen: Tensor, with_moves: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Cut the block into equal batches of at most ``batch_size`` rows and run them.
+
+        Row 0 of each is the unperturbed observation and what the others are compared with: kernels chosen by batch
+        size then cancel out.
+        """
+        batches = -(-len(replaced) // (self._explainer.batch_size - 1))
+        deltas, moves = [], []
+        for rows, pictures in zip(replaced.tensor_split(batches), chosen.tensor_split(batches), strict=True):
+            actions = self._perturbed(rows, pictures)
             delta = self._explainer._divergence(actions, actions.normalised[:1])
-            floor = self._explainer._divergence(
-                Actions(actions.normalised[:1], actions.physical[:1]), self._reference.normalised
-            )
+            unperturbed = Actions(actions.normalised[:1], actions.physical[:1])
+            floor = self._explainer._divergence(unperturbed, self._reference.normalised)
             host = torch.cat([delta[1:], floor]).to("cpu", torch.float64)
             deltas.append(host[:-1])
             self._floor = max(self._floor, float(host[-1]))
-        return torch.cat(deltas)
+            if with_moves:
+                moves.append((actions.normalised[1:] - actions.normalised[:1]).flatten(1).cpu())
+        return torch.cat(deltas), torch.cat(moves) if with_moves else None
+
+    def _perturbed(self, rows: Tensor, pictures: Tensor) -> Actions:
+        """Run the policy on the unperturbed observation and on it with each of ``rows`` replaced."""
+        device = self._policy.device
+        padded = torch.cat([torch.zeros_like(rows[:1]), rows]).to(device)
+        indices = torch.cat([torch.zeros_like(pictures[:1]), pictures]).to(device)
+        coverage = self._cells.coverage(padded)
+        images = interventions.apply(self._base, self._pictures, indices, coverage, self._settings.quantise)
+        return self._run(self._base, images)
 
     def _run(self, base: Prepared, images: Mapping[str, Tensor]) -> Actions:
         started = time.perf_counter()

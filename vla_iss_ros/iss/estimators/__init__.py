@@ -1,15 +1,22 @@
 """From interventions and divergences to a saliency per cell with its standard error."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
 
 from vla_iss_ros.iss.estimators.arms import Hajek, HorvitzThompson
 from vla_iss_ros.iss.estimators.interface import Estimate, Estimator
+from vla_iss_ros.iss.estimators.regression_adjusted import RegressionAdjusted
 from vla_iss_ros.iss.estimators.spatial import Spatial
+from vla_iss_ros.iss.estimators.surrogate import Surrogate
 
-REGISTRY: Mapping[str, type[Hajek] | type[HorvitzThompson] | type[Spatial]] = {
+# Each takes the probability of replacement, whether samples are independent, and the cells' positions [C, 3].
+REGISTRY: Mapping[str, Callable[[float, bool, Tensor | None], Estimator]] = {
     "hajek": Hajek,
     "horvitz_thompson": HorvitzThompson,
+    "regression_adjusted": RegressionAdjusted,
     "spatial": Spatial,
+    "surrogate": Surrogate,
 }
 
-__all__ = ["REGISTRY", "Estimate", "Estimator", "Hajek", "HorvitzThompson", "Spatial"]
+__all__ = ["REGISTRY", "Estimate", "Estimator"]

@@ -17,6 +17,7 @@ class _ByArms:
     """
 
     PRIOR_BLOCKS = 4.0
+    uses_moves = False
 
     def __init__(self, probability: float, independent: bool, positions: Tensor | None = None) -> None:
         if not 0 < probability < 1:
@@ -25,7 +26,9 @@ class _ByArms:
         self.independent = independent
         self._samples = Samples()
 
-    def update(self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None) -> None:
+    def update(
+        self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
+    ) -> None:
         """Take in a block; raises ValueError on another shape or on values that are not finite."""
         self._samples.add(replaced, delta, pictures)
 

@@ -27,10 +27,21 @@ class Estimate:
 
 
 class Estimator(Protocol):
-    """Takes blocks of interventions one after another and can be asked at any time."""
+    """Takes blocks of interventions one after another and can be asked at any time.
 
-    def update(self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None) -> None:
-        """Take in bool [n, C], the divergences [n] that followed, and int64 [n], which baseline picture was used."""
+    ``uses_moves``: whether ``update`` needs the moves.
+    """
+
+    uses_moves: bool
+
+    def update(
+        self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
+    ) -> None:
+        """Take in one block of n samples.
+
+        ``replaced`` bool [n, C]; ``delta`` [n], the divergences that followed; ``pictures`` int64 [n], which baseline
+        picture was used; ``moves`` [n, TA], how the action moved, normalised units, for those that regress it.
+        """
 
     def estimate(self) -> Estimate:
         """Return the estimate from all blocks so far; raises ValueError before the first."""
@@ -46,9 +57,12 @@ class Samples:
         self._replaced: list[Tensor] = []
         self._delta: list[Tensor] = []
         self._pictures: list[Tensor] = []
+        self._moves: list[Tensor | None] = []
 
-    def add(self, replaced: Tensor, delta: Tensor, pictures: Tensor | None) -> None:
-        """Take in bool [n, C] and float [n]; raises ValueError on another shape or on values that are not finite."""
+    def add(
+        self, replaced: Tensor, delta: Tensor, pictures: Tensor | None, moves: Tensor | None = None
+    ) -> None:
+        """Take in one block; raises ValueError on another shape or on values that are not finite."""
         if replaced.ndim != 2 or delta.shape != replaced.shape[:1] or not len(delta):
             raise ValueError(
                 f"need [n, C] and [n] with n > 0, got {list(replaced.shape)} and {list(delta.shape)}"
@@ -59,12 +73,20 @@ class Samples:
         self._delta.append(delta.to("cpu", torch.float64))
         used = torch.zeros(len(delta), dtype=torch.int64) if pictures is None else pictures.to("cpu")
         self._pictures.append(used)
+        self._moves.append(None if moves is None else moves.to("cpu", torch.float32))
 
     def together(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return float64 [N, C], float64 [N] and int64 [N]; raises ValueError before the first block."""
         if not self._delta:
             raise ValueError("no samples yet; call update first")
         return torch.cat(self._replaced).double(), torch.cat(self._delta), torch.cat(self._pictures)
+
+    def moves(self) -> Tensor:
+        """Return float64 [N, TA]; raises ValueError when a block came without."""
+        known = [moves for moves in self._moves if moves is not None]
+        if len(known) < len(self._moves):
+            raise ValueError("this estimator regresses how the action moved; give update the moves [n, TA]")
+        return torch.cat(known).double()
 
     @property
     def block_lengths(self) -> list[int]:
