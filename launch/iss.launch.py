@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+
+from vla_iss_ros.settings import BY_NAME
 
 SHARE = Path(get_package_share_directory("vla_iss_ros"))
 
@@ -26,7 +29,14 @@ ARGUMENTS = [
         "empty: the parameter file's.",
     ),
     DeclareLaunchArgument(
-        "cameras", default_value="front,wrist", description="The policy's cameras, by commas."
+        "donors",
+        default_value="",
+        description="Directory of donor frames made by gather_donors; empty: the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "cameras",
+        default_value="",
+        description="The policy's cameras, by commas; empty: the parameter file's.",
     ),
     DeclareLaunchArgument(
         "image_topics",
@@ -36,9 +46,10 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument(
         "image_transport",
-        default_value="compressed",
-        choices=["raw", "compressed"],
-        description="Type of the image topics: raw is sensor_msgs/Image, compressed is CompressedImage.",
+        default_value="",
+        choices=["", "raw", "compressed"],
+        description="Type of the image topics: raw is sensor_msgs/Image, compressed is CompressedImage; "
+        "empty: the parameter file's.",
     ),
     DeclareLaunchArgument(
         "region_topics",
@@ -88,6 +99,18 @@ ARGUMENTS = [
 ]
 
 
+def cameras_of(argument: str, params_file: str) -> list[str]:
+    """Return the cameras that the argument names, else the parameter file's, else the package's default."""
+    if argument.strip():
+        return [camera.strip() for camera in argument.split(",") if camera.strip()]
+    sections = yaml.safe_load(Path(params_file).read_text(encoding="utf-8")) or {}
+    for section in sections.values():
+        named = (section or {}).get("ros__parameters", {}).get("cameras")
+        if named:
+            return [str(camera) for camera in named]
+    return list(BY_NAME["cameras"].default)
+
+
 def topic_of_each_camera(argument: str, text: str, cameras: list[str]) -> dict[str, str]:
     """Return camera → topic from an argument's text; raises ValueError when they do not pair up."""
     topics = [topic.strip() for topic in text.split(",")]
@@ -101,7 +124,7 @@ def topic_of_each_camera(argument: str, text: str, cameras: list[str]) -> dict[s
 def nodes(context: LaunchContext) -> list[Node]:
     """Return the nodes, with the arguments' values filled in."""
     value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
-    cameras = [camera.strip() for camera in value["cameras"].split(",") if camera.strip()]
+    cameras = cameras_of(value["cameras"], value["params_file"])
     images = topic_of_each_camera("image_topics", value["image_topics"], cameras)
     regions = topic_of_each_camera("region_topics", value["region_topics"], cameras)
 

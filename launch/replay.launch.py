@@ -60,7 +60,14 @@ ARGUMENTS = [
         "policy", default_value="", description="Policy to explain, TYPE[:PATH]; empty: the parameter file's."
     ),
     DeclareLaunchArgument(
-        "cameras", default_value="front,wrist", description="The policy's cameras, by commas."
+        "donors",
+        default_value="",
+        description="Directory of donor frames made by gather_donors; empty: the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "cameras",
+        default_value="",
+        description="The policy's cameras, by commas; empty: the parameter file's.",
     ),
     DeclareLaunchArgument(
         "image_topics",
@@ -69,9 +76,10 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument(
         "image_transport",
-        default_value="compressed",
-        choices=["raw", "compressed"],
-        description="Type of the image topics: raw is sensor_msgs/Image, compressed is CompressedImage.",
+        default_value="",
+        choices=["", "raw", "compressed"],
+        description="Type of the image topics: raw is sensor_msgs/Image, compressed is CompressedImage; "
+        "empty: the parameter file's.",
     ),
     DeclareLaunchArgument(
         "region_topics",
@@ -100,6 +108,7 @@ ARGUMENTS = [
 PASSED_ON = (
     "params_file",
     "policy",
+    "donors",
     "cameras",
     "image_topics",
     "image_transport",

@@ -114,3 +114,20 @@ def test_rviz_can_be_left_out(name, started):
     without = context_with(module, rviz="false")
     assert sum(entity.condition.evaluate(with_rviz) for entity in conditional) == started
     assert not any(entity.condition.evaluate(without) for entity in conditional)
+
+
+def test_the_parameter_file_rules_where_no_argument_is_given(tmp_path):
+    parameters = tmp_path / "robot.yaml"
+    parameters.write_text("/**:\n  ros__parameters:\n    cameras: [left, right]\n    image_transport: raw\n")
+    module = load("iss.launch.py")
+    (node,) = module.nodes(context_with(module, params_file=str(parameters)))
+    assert remappings_of(node)["~/input/left/image"] == "left/image/compressed"
+    given = node._Node__parameters[1]
+    keys = {perform_substitutions(LaunchContext(), key) for key in given}
+    assert keys == {"cameras", "use_sim_time"}
+    assert module.cameras_of("a, b", str(parameters)) == ["a", "b"]
+    (node,) = module.nodes(
+        context_with(module, params_file=str(parameters), donors="/donors", autostart="false")
+    )
+    keys = {perform_substitutions(LaunchContext(), key) for key in node._Node__parameters[1]}
+    assert keys == {"cameras", "use_sim_time", "donors", "autostart"}

@@ -17,6 +17,13 @@ def test_the_parameter_file_is_made_from_the_settings():
     assert set(values) == set(settings.BY_NAME)
 
 
+def test_the_reference_parameters_are_made_from_the_preset():
+    text = (ROOT / "config" / "reference.yaml").read_text(encoding="utf-8")
+    assert text == settings.reference_as_yaml()
+    values = yaml.safe_load(text)["/**"]["ros__parameters"]
+    assert settings.check(values) == settings.check(settings.REFERENCE)
+
+
 def test_the_readme_holds_the_table_of_parameters():
     assert settings.as_markdown() in (ROOT / "README.md").read_text(encoding="utf-8")
 

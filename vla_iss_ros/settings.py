@@ -244,6 +244,8 @@ def _check_together(settings: Any) -> None:
         )
     if settings.samples < settings.block_size:
         raise ValueError(f"samples must be at least block_size {settings.block_size}, got {settings.samples}")
+    if settings.estimator == "regression_adjusted" and settings.samples < 4:
+        raise ValueError(f"samples must be at least 4 for regression_adjusted, got {settings.samples}")
     shared = set(settings.actor_labels) & set(settings.support_labels)
     if shared:
         raise ValueError(f"labels {sorted(shared)} are in actor_labels and in support_labels; name each once")
@@ -251,18 +253,25 @@ def _check_together(settings: Any) -> None:
         raise ValueError(f"cameras must be different names and not empty, got {settings.cameras}")
 
 
-def as_yaml(nodes: Sequence[str] = ("/**",)) -> str:
+def as_yaml() -> str:
     """Return a ROS parameter file with every setting, its default, unit and description."""
     lines = [
         "# Every parameter of iss_node with its default. Made from vla_iss_ros/settings.py; a test compares."
     ]
-    for node in nodes:
-        lines += [f"{node}:", "  ros__parameters:"]
-        for group, settings in GROUPS.items():
-            lines.append(f"    # {group}")
-            for setting in settings:
-                lines.append(f"    # {setting.description}{_notes(setting, ' ')}")
-                lines.append(f"    {setting.name}: {_yaml_value(setting.default)}")
+    lines += ["/**:", "  ros__parameters:"]
+    for group, settings in GROUPS.items():
+        lines.append(f"    # {group}")
+        for setting in settings:
+            lines.append(f"    # {setting.description}{_notes(setting, ' ')}")
+            lines.append(f"    {setting.name}: {_yaml_value(setting.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def reference_as_yaml() -> str:
+    """Return a ROS parameter file with the settings of the paper's public code."""
+    lines = ["# The settings of the paper's public code. Made from vla_iss_ros/settings.py; a test compares."]
+    lines += ["/**:", "  ros__parameters:"]
+    lines += [f"    {name}: {_yaml_value(value)}" for name, value in REFERENCE.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("recipe", choices=sorted(RECIPES))
     parser.add_argument("--data", type=Path, required=True, help="directory that collect.py wrote")
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint, a .safetensors file")
-    parser.add_argument("--iterations", type=int, default=2400)
+    parser.add_argument("--iterations", type=int, default=1800)
     parser.add_argument("--every", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--wrist-swap", type=float, default=0.5)

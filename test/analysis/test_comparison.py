@@ -5,23 +5,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vla_iss_ros.analysis import comparison
 from vla_iss_ros.analysis.comparison import (
-    PAUSE,
     Curve,
     ShownFrame,
     Style,
     _moments,
-    _played_seconds,
-    animation,
     chart,
+    common_scale,
     nearest,
-    running_scales,
+    peak,
     sheet,
     spread,
 )
 from vla_iss_ros.analysis.episodes import ExplainedFrame, summarise
 
-STYLE = Style(0.6, "inferno", 10)
+STYLE = Style(0.6, "inferno", 10, 1.0)
 CAMERAS = ("front", "wrist")
 
 
@@ -32,11 +31,28 @@ def frame(index, value=1.0, episode="press", nmr=0.4):
     return ShownFrame(explained, dict.fromkeys(CAMERAS, image), contrasts, dict.fromkeys(CAMERAS, image))
 
 
-def test_scale_follows_the_frames_slowly_downwards():
-    scales = running_scales([frame(0, 1.0), frame(1, 0.01), frame(2, math.nan)])
-    assert scales[0] == pytest.approx(1.0)
-    assert 0.1 < scales[10**8] < 1.0
-    assert scales[2 * 10**8] == scales[10**8]
+def test_one_scale_for_all_policies_that_a_single_frame_does_not_stretch():
+    clean, shortcut = [frame(index, 0.1) for index in range(20)], [frame(0, 0.2), frame(1, 50.0)]
+    expected = np.percentile([0.1] * 20 + [0.2, 50.0], 95)
+    assert common_scale({"clean": clean, "shortcut": shortcut}) == pytest.approx(expected)
+    assert expected < 0.3
+
+
+def test_scale_without_positive_contrast():
+    assert common_scale({"clean": [frame(0, math.nan), frame(1, -1.0)], "shortcut": []}) == 1.0
+    assert math.isnan(peak(frame(0, math.nan)))
+
+
+def test_same_contrast_has_the_same_colour_in_every_row_and_policy(monkeypatch):
+    rows = []
+    monkeypatch.setattr(comparison, "contact_sheet", lambda columns, given, **words: rows.extend(given))
+    clean, shortcut = [frame(0, 0.1), frame(1, 0.5)], [frame(0, 0.5), frame(1, 0.1)]
+    sheet({"clean": clean, "shortcut": shortcut}, CAMERAS, STYLE)
+    (first, other), (second, another) = (row.tiles[2:4] for row in rows)
+    assert np.array_equal(first, another)
+    assert np.array_equal(second, other)
+    assert not np.array_equal(first, second)
+    assert [line for line in rows[0].label if "peak" in line] == ["   peak 0.1 delta", "   peak 0.5 delta"]
 
 
 def test_nearest_frame_within_the_tolerance():
@@ -73,24 +89,6 @@ def test_moments_are_those_that_all_policies_have():
 def test_sheet_without_frames_is_refused():
     with pytest.raises(ValueError, match="at least one row"):
         sheet({"clean": [], "shortcut": []}, CAMERAS, STYLE)
-
-
-def test_pauses_between_episodes_are_cut_down():
-    frames = [
-        frame(index, episode=name).explained for index, name in ((0, "a"), (1, "a"), (40, "b"), (42, "b"))
-    ]
-    assert _played_seconds(frames) == pytest.approx([0.0, 0.1, 0.1 + PAUSE, 0.3 + PAUSE])
-
-
-def test_animation_has_frames_of_one_size_and_no_more_than_asked_for():
-    policies = {"clean": [frame(index) for index in range(9)], "shortcut": [frame(3), frame(5, nmr=math.nan)]}
-    rng = np.random.default_rng(0)
-    summaries = {
-        name: summarise([shown.explained for shown in frames], rng) for name, frames in policies.items()
-    }
-    pictures = animation(policies, summaries, CAMERAS, STYLE, most=4)
-    assert len(pictures) == 3
-    assert len({picture.shape for picture in pictures}) == 1
 
 
 @pytest.mark.parametrize("nmr", [0.4, math.nan])

@@ -1,15 +1,18 @@
+import dataclasses
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 from bag_factory import CAMERAS, NAMES, START, STEP, jpeg, sample_messages, write_bag
-from message_factory import compressed
+from message_factory import compressed, header
 from safetensors.torch import save_file
 
 from vla_iss_ros import settings
 from vla_iss_ros.analysis.offline import explain_bag
 from vla_iss_ros.bags.episodes import Episode
+from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.policies.builtin import FORMAT
 from vla_iss_ros.policies.patch_transformer import PatchTransformer, PatchTransformerConfig
 
@@ -67,3 +70,53 @@ def test_frames_without_labels_have_no_nmr_and_say_why(tmp_path, checked):
     )
     assert np.isnan(frame.nmr)
     assert "no regions" in frame.reason
+
+
+def test_settings_of_the_input_are_heeded(tmp_path, checked, monkeypatch):
+    seen = []
+    explain = Explainer.explain
+    monkeypatch.setattr(
+        Explainer, "explain", lambda self, *given: seen.append(given[0]) or explain(self, *given)
+    )
+    messages = [message for message in sample_messages((1,)) if message[0] != "/instruction"]
+    bag = write_bag(tmp_path / "bag", messages)
+    changed = dataclasses.replace(
+        checked, state_names=NAMES[::-1], state_unit="deg", instruction="do the task"
+    )
+    for values in (checked, changed):
+        explain_bag(bag, values, {START}, EPISODES, ["press", "push"])
+    plain, other = seen
+    assert (plain.instruction, other.instruction) == ("", "do the task")
+    assert np.allclose(other.state, np.rad2deg(plain.state[::-1]))
+
+
+def test_slop_of_the_settings_is_heeded(tmp_path, checked):
+    late = [
+        (topic, dataclasses.replace(message, header=header(stamp + STEP // 5)), stamp)
+        if topic.startswith("/wrist/image")
+        else (topic, message, stamp)
+        for topic, message, stamp in sample_messages((1,))
+    ]
+    bag = write_bag(tmp_path / "bag", late)
+    for slop, count in ((0.05, 1), (0.01, 0)):
+        values = dataclasses.replace(checked, sync_slop=slop)
+        assert len(explain_bag(bag, values, {START}, EPISODES, ["press", "push"])) == count
+
+
+def test_frame_that_cannot_be_explained_is_counted_and_left_out(tmp_path, checked, monkeypatch):
+    explain = Explainer.explain
+
+    def fail_once(self, observation, regions):
+        if observation.stamp == START:
+            raise ValueError("state must have 4 numbers, got 3")
+        return explain(self, observation, regions)
+
+    monkeypatch.setattr(Explainer, "explain", fail_once)
+    bag = write_bag(tmp_path / "bag", with_texture(sample_messages((2,))))
+    problems, heard = Counter(), []
+    frames = explain_bag(
+        bag, checked, {START, START + STEP}, EPISODES, ["press", "push"], lambda: heard.append(1), problems
+    )
+    assert [frame.stamp for frame in frames] == [START + STEP]
+    assert problems == {"frame: state must have 4 numbers, got 3": 1}
+    assert len(heard) == 2

@@ -34,7 +34,7 @@ def outputs(stamp, nmr, contrast):
 
 
 def report(stamp, values, name="/iss_node: NMR"):
-    pairs = {"stamp (s)": f"{stamp / 1e9:.9f}", **values}
+    pairs = {"stamp (s)": f"{stamp // SECOND}.{stamp % SECOND:09d}", **values}
     status = DiagnosticStatus(0, name, "", "", [KeyValue(key, value) for key, value in pairs.items()])
     return "/diagnostics", DiagnosticArray(Header(Time(0, 0), ""), [status]), stamp + 1
 
@@ -78,13 +78,19 @@ def test_frame_has_its_pictures_and_figures(tmp_path):
     assert np.array_equal(shown.regions["front"], PIXELS)
 
 
-def test_stamp_that_diagnostics_round_still_finds_its_frame(tmp_path):
+def test_report_belongs_to_the_frame_of_exactly_its_stamp(tmp_path):
     stamp = START + 424_999_999
-    messages = [("/front/image/compressed", picture(stamp), stamp), *outputs(stamp, 0.25, contrast(0.5))]
-    assert f"{stamp / 1e9:.9f}" != f"{stamp // SECOND}.{stamp % SECOND:09d}"
+    messages = [m for moment in (stamp, stamp + 1) for m in outputs(moment, 0.25, contrast(0.5))]
+    messages += [("/front/image/compressed", picture(moment), moment) for moment in (stamp, stamp + 1)]
     recording = read(tmp_path, [*messages, report(stamp, figures(0.25))])
-    assert [frame.samples for frame in recording.explained] == [128]
-    assert len(recording.shown) == 1
+    assert [(frame.stamp, frame.samples) for frame in recording.explained] == [(stamp, 128), (stamp + 1, 0)]
+    assert len(recording.shown) == 2
+
+
+def test_report_of_no_frame_is_not_given_to_a_neighbour(tmp_path):
+    messages = [("/front/image/compressed", picture(START), START), *outputs(START, 0.25, contrast(0.5))]
+    recording = read(tmp_path, [*messages, report(START + 500, figures(0.25))])
+    assert [(frame.stamp, frame.samples) for frame in recording.explained] == [(START, 0), (START + 500, 128)]
 
 
 def test_frames_between_two_reports_have_the_nmr_topic_s_value_and_no_interval(tmp_path):

@@ -1,5 +1,7 @@
 """Writing of bags."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from bag_factory import sample_messages, write_bag
@@ -73,6 +75,45 @@ def test_an_existing_bag_is_kept_unless_overwritten(tmp_path):
     with Bag(path) as bag:
         assert next(bag.messages()).message.data == "new"
     assert [file.name for file in tmp_path.iterdir()] == ["bag"]
+
+
+def text_of(path):
+    with Bag(path) as bag:
+        return [each.message.data for each in bag.messages()]
+
+
+def finish_to_find(path, text, overwrite=False, before_the_end=lambda: None):
+    """Record ``text``, and return where it was kept when it could not take its name."""
+    writer = BagWriter(path, overwrite=overwrite).__enter__()
+    writer.write("/text", String(text), 1)
+    before_the_end()
+    with pytest.raises(BagError, match="; the recording is kept in '") as caught:
+        writer.__exit__(None, None, None)
+    return Path(str(caught.value).split("kept in '")[1].removesuffix("'"))
+
+
+def test_a_finished_recording_stays_when_another_took_its_name(tmp_path):
+    path = tmp_path / "bag"
+    kept = finish_to_find(
+        path, "second", before_the_end=lambda: write_bag(path, [("/text", String("first"), 1)])
+    )
+    assert (text_of(path), text_of(kept)) == (["first"], ["second"])
+    again = finish_to_find(path, "third", True, lambda: (path / "metadata.yaml").unlink())
+    assert (text_of(kept), text_of(again)) == (["second"], ["third"])
+
+
+def test_a_failed_rename_keeps_the_old_and_the_new_bag(tmp_path, monkeypatch):
+    path = write_bag(tmp_path / "bag", [("/text", String("old"), 1)])
+    rename = Path.rename
+
+    def fail_for_the_new(source, target):
+        if source.name == "bag" and target == path:
+            raise OSError("no luck")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", fail_for_the_new)
+    kept = finish_to_find(path, "new", overwrite=True)
+    assert (text_of(path), text_of(kept)) == (["old"], ["new"])
 
 
 def test_what_is_not_a_bag_is_never_overwritten(tmp_path):

@@ -17,7 +17,7 @@ def fail_with(error):
 
 
 def test_last_line_is_printed_last(monkeypatch, capsys):
-    monkeypatch.setattr(demo, "run", lambda out, quick, seed: f"demo: {out.name}, {quick}, {seed}")
+    monkeypatch.setattr(demo, "run", lambda out, quick, seed: f"demo: {out}, {quick}, {seed}")
     assert demo.main(["--out", "somewhere", "--quick", "--seed", "3"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "demo: somewhere, True, 3"
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from vla_iss_ros.cli import demo_run
@@ -54,6 +56,19 @@ def test_failure_keeps_the_logs_and_the_earlier_demo(tmp_path, monkeypatch):
     assert (out / MARKER).read_text() == "old"
     assert (tmp_path / "demo_output.failed" / "logs" / "clean.iss_node.log").read_text() == "last words"
     assert {path.name for path in tmp_path.iterdir()} == {"demo_output", "demo_output.failed"}
+
+
+def test_directory_is_printed_as_it_was_given(tmp_path, monkeypatch):
+    def finish(partial, out, *arguments):
+        (partial / MARKER).write_text("new")
+        return f"pictures in {out}"
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo_run, "_run_into", finish)
+    monkeypatch.setattr(demo_run, "make_plan", lambda *arguments: None)
+    line = demo_run.run(Path("demo_output"), quick=True, seed=0, show=False)
+    assert line == "pictures in demo_output"
+    assert [path.name for path in tmp_path.iterdir()] == ["demo_output"]
 
 
 def test_interruption_leaves_nothing_behind(tmp_path, monkeypatch):

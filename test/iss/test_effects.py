@@ -59,6 +59,21 @@ def test_by_hand():
     assert effects["everything"].share == 1
 
 
+def test_shares_do_not_depend_on_the_order_of_the_donors():
+    class WordsOnly(WordsAndState):
+        def run_pixels(self, base, images, noise):
+            count = max((len(rows) for rows in images.values()), default=1)
+            actions = base.inputs["offset"].expand(count, 1, 1)
+            return Actions(actions, actions)
+
+    donors = [with_state(1, "a"), with_state(2, "abc"), with_state(3, "abcdefgh")]
+    for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
+        effects = effects_of(WordsOnly(), with_state(0, "abcd"), [donors[place] for place in order])
+        assert effects["instruction"].delta == pytest.approx((9 + 1 + 16) / 3)
+        assert effects["instruction"].share == pytest.approx(1)
+        assert effects["front"].share == 0
+
+
 def test_what_cannot_be_measured_is_nan_with_a_reason():
     policy = ToyPolicy(reads_cell(0, 0, 0))
     effects = effects_of(policy, observe(0), [observe(1)])

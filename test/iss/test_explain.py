@@ -52,6 +52,15 @@ def test_batches_are_equal_within_a_block_and_hold_row_zero():
     assert policy.batches == [1] + [17] * 6
 
 
+@pytest.mark.parametrize("estimator", sorted(REGISTRY))
+@pytest.mark.parametrize("samples", [97, 111, 112, 127])
+def test_any_number_of_samples_has_standard_errors(estimator, samples):
+    policy = ToyPolicy(reads_cell(0, 3, 3))
+    result = explain(policy, samples=samples, estimator=estimator, batch_size=33)
+    assert result.samples == samples
+    assert torch.isfinite(result.estimate.standard_error).all()
+
+
 def test_out_of_memory_halves_the_batch_and_remembers_it():
     plain = reads_cell(0, 3, 3)
 

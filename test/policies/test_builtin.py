@@ -124,6 +124,9 @@ def test_unusable_files_are_named_in_one_line(write_checkpoint, tmp_path):
     assert "does not fit its configuration" in message(path)
     path = write_checkpoint(config=json.dumps({"unknown": 1}))
     assert "does not fit its configuration" in message(path)
+    for config in ("[]", "not json", json.dumps({"patch_size": 0}), json.dumps({"layers": "2"})):
+        assert "does not fit its configuration" in message(write_checkpoint(config=config))
+    assert "tiny.safetensors" in message(write_checkpoint(action_names="not json"))
     path = write_checkpoint(lambda tensors: tensors["queries"].fill_(float("nan")))
     assert "not finite in 'queries'" in message(path)
     path = write_checkpoint(action_names=json.dumps(["x"]))

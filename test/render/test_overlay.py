@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from vla_iss_ros import settings
+from vla_iss_ros.render import overlay
 from vla_iss_ros.render.overlay import (
     COLOUR_MAPS,
     REGION_COLOURS,
@@ -89,6 +90,7 @@ def test_every_colour_map_of_the_settings_is_known_and_gets_lighter(name):
         ({"contrast": np.zeros((3, 4), np.float32)}, r"image's size \[4, 4\], got \[3, 4\]"),
         ({"scale": 0.0}, "scale must be finite and above 0, got 0.0"),
         ({"scale": math.nan}, "scale must be finite and above 0, got nan"),
+        ({"decades": -1.0}, r"decades must be finite and not negative, got -1\.0"),
         ({"alpha": 1.5}, r"alpha must be in \[0, 1\], got 1.5"),
         ({"colour_map": "jet"}, "colour_map must be one of .*, got 'jet'"),
         ({"image": np.zeros((4, 4), np.uint8)}, r"image must be uint8 \[H, W, 3\], got uint8 \[4, 4\]"),
@@ -113,6 +115,21 @@ def test_legend_changes_the_strips_only():
     inside = image_rows(320, 240)
     assert len(rows)
     assert not ((rows >= inside.start) & (rows < inside.stop)).any()
+
+
+def test_logarithmic_heat_is_half_way_up_at_the_middle_decade():
+    contrast = np.array([[100.0, 10.0, 1.0, 0.5, 0.0, -10.0, math.nan]], np.float32)
+    heat = blend_heat(image(1, 7), contrast, 100.0, decades=2)
+    linear = blend_heat(image(1, 7), np.array([[1.0, 0.5, 0, 0, 0, 0, 0]], np.float32), 1.0)
+    assert np.array_equal(heat, linear)
+
+
+def test_logarithmic_bar_says_where_it_begins_and_that_it_is_logarithmic(monkeypatch):
+    words = []
+    monkeypatch.setattr(overlay, "draw_text", lambda image, text, *rest, **options: words.append(text))
+    colour_bar(640, 0.4)
+    colour_bar(640, 0.4, decades=2)
+    assert words == ["0", "0.4 delta", "0.004", "0.4 delta, log"]
 
 
 def test_colour_bar_shows_other_numbers_for_another_scale():

@@ -53,3 +53,7 @@ def test_interval_is_left_out_where_it_is_unknown():
     assert with_interval(0.4, 0.3, 0.5) == "0.40 [0.30, 0.50]"
     assert with_interval(0.4, math.nan, math.nan) == "0.40"
     assert with_interval(math.nan, math.nan, math.nan) == "nan"
+
+
+def test_interval_can_be_written_always():
+    assert with_interval(0.4, math.nan, math.nan, always=True) == "0.40 [nan, nan]"

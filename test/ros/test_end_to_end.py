@@ -1,10 +1,15 @@
 """bag_player, iss_node, policy_node and output_recorder together, each in a process of its own."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 from harness import CAMERAS, PATIENCE, stamp_of
 from tiny_bag import FRAMES, REMAPPINGS, stamps, write_bag
 
 from vla_iss_ros.bags.reader import Bag
+
+AGGREGATOR = Path(__file__).parents[2] / "config" / "diagnostics_aggregator.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +69,9 @@ def test_both_nodes_diagnostics_are_recorded(recording):
         "/iss_node: policy agreement",
         "/policy_node: actions",
     } <= names
+    groups = yaml.safe_load(AGGREGATOR.read_text(encoding="utf-8"))["/**"]["ros__parameters"].values()
+    parts = [part for group in groups if isinstance(group, dict) for part in group["contains"]]
+    assert not [name for name in names if not any(part in name for part in parts)]
 
 
 def test_a_recorder_without_a_place_to_write_ends_with_one_line(launch, recording):

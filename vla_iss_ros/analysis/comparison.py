@@ -10,25 +10,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_iss_ros.analysis.episodes import ExplainedFrame, Summary
-from vla_iss_ros.render.chart import Point, draw_chart
-from vla_iss_ros.render.overlay import Scale, blend_heat, colour_bar, region_legend
+from vla_iss_ros.render.overlay import blend_heat, colour_bar, region_legend
 from vla_iss_ros.render.pictures import (
     Mean,
     Panel,
     Row,
     Series,
-    beside,
     contact_sheet,
     nmr_chart,
-    resized,
     stacked,
 )
-from vla_iss_ros.render.text import MUTED, number, text_line, with_interval
+from vla_iss_ros.render.text import MUTED, number, text_line
 
 # Frames of two policies this near to each other (ns) are shown as one moment.
 TOLERANCE = 100_000_000
-# Seconds between two episodes in the animation's chart.
-PAUSE = 0.15
+# Span of the logarithmic colour axis: contrasts of one policy differ a hundredfold between moments.
+DECADES = 2
+LEGEND = "contrast: how much more the action moves when this place is replaced; one scale for all"
 
 
 @dataclass(frozen=True)
@@ -47,17 +45,49 @@ class ShownFrame:
 
 @dataclass(frozen=True)
 class Style:
-    """How heat is drawn: see ``vla_iss_ros.settings``; ``percent`` is k of the headline NMR@k."""
+    """How heat is drawn: see ``vla_iss_ros.settings``; ``percent`` is k of the headline NMR@k.
+
+    ``scale``: top of the colour axis in units of delta, one for all pictures that are to be compared.
+    """
 
     alpha: float
     colour_map: str
     percent: int
+    scale: float
+
+    def heat(self, frame: ShownFrame, camera: str) -> np.ndarray:
+        """Return a camera's image with the heat over it, uint8 [H, W, 3] RGB."""
+        return blend_heat(
+            frame.images[camera],
+            frame.contrasts[camera],
+            self.scale,
+            alpha=self.alpha,
+            colour_map=self.colour_map,
+            decades=DECADES,
+        )
+
+    def legend(self, width: int) -> np.ndarray:
+        """Return the words and the bar of the colour axis, uint8 [h, width, 3] RGB."""
+        bar = colour_bar(width, self.scale, alpha=self.alpha, colour_map=self.colour_map, decades=DECADES)
+        return stacked([text_line(width, LEGEND, "", 15, colour=MUTED), bar])
 
 
-def running_scales(frames: Sequence[ShownFrame]) -> dict[int, float]:
-    """Return the scale at each frame's stamp, in units of delta, as it adapts slowly over the frames."""
-    scale = Scale()
-    return {frame.explained.stamp: scale.update(frame.contrasts.values()) for frame in frames}
+def common_scale(policies: Mapping[str, Sequence[ShownFrame]]) -> float:
+    """Return the top of one colour axis for all frames of all policies, in units of delta.
+
+    That is the 95th percentile of the frames' greatest contrasts, so that a single frame does not darken all
+    others; 1.0 where no contrast is above zero.
+    """
+    peaks = [peak(frame) for frames in policies.values() for frame in frames]
+    positive = [value for value in peaks if value > 0]
+    return float(np.percentile(positive, 95)) if positive else 1.0
+
+
+def peak(frame: ShownFrame) -> float:
+    """Return the greatest contrast of a frame over its cameras, in units of delta; NaN where none is finite."""
+    values = np.concatenate([np.ravel(contrast) for contrast in frame.contrasts.values()])
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if finite.size else math.nan
 
 
 def nearest(frames: Sequence[ShownFrame], stamp: int, tolerance: int) -> ShownFrame | None:
@@ -87,8 +117,8 @@ def sheet(
 ) -> np.ndarray:
     """Return a contact sheet of camera, regions and every policy's overlay, uint8 [H, W, 3] RGB.
 
-    Stills of moments whose contrasts may differ a hundredfold: each policy's overlays of a row have a scale of
-    their own, common to the cameras, which stands at the row. Raises ValueError when no policy has a frame.
+    All overlays have the style's one colour axis, so that colours can be compared over rows and policies; a
+    frame that does not reach its lower end shows no heat. Raises ValueError when no policy has a frame.
     """
     columns = [
         column
@@ -96,10 +126,8 @@ def sheet(
         for column in (f"{camera} camera", "regions", *(f"{name} policy" for name in policies))
     ]
     rows = [_sheet_row(moment, policies, cameras, style) for moment in _moments(policies, count)]
-    words = "contrast: how much more the action moves when this place is replaced"
-    bar = colour_bar(360, "the row's scale", alpha=style.alpha, colour_map=style.colour_map)
     footer = [
-        stacked([text_line(600, words, "", 15, colour=MUTED), bar]),
+        style.legend(720),
         stacked([text_line(360, "regions", "", 15, colour=MUTED), region_legend(360)]),
     ]
     title = f"What moves the action: contrast in units of delta, and NMR@{style.percent}"
@@ -124,133 +152,21 @@ def _sheet_row(
     style: Style,
 ) -> Row:
     shown = {name: nearest(frames, moment.explained.stamp, TOLERANCE) for name, frames in policies.items()}
-    scales = {name: running_scales([frame]) for name, frame in shown.items() if frame is not None}
     label = [moment.explained.episode, f"t = {moment.explained.seconds:.2f} s"]
     for name, frame in shown.items():
         if frame is None:
             label.append(f"{name}: not explained here")
         else:
-            scale = scales[name][frame.explained.stamp]
-            label += [f"{name} NMR {number(frame.explained.nmr)}", f"   scale {scale:.2g} delta"]
+            label += [f"{name} NMR {number(frame.explained.nmr)}", f"   peak {peak(frame):.2g} delta"]
     label.append(f"chance {number(moment.explained.chance)}")
     tiles: list[np.ndarray | None] = []
     for camera in cameras:
         image, regions = moment.images[camera], moment.regions.get(camera)
         # The recorded picture has a key below the image.
         tiles += [image, None if regions is None else regions[: image.shape[0]]]
-        for name, frame in shown.items():
-            tiles.append(None if frame is None else _heat(frame, camera, scales[name], style))
+        for frame in shown.values():
+            tiles.append(None if frame is None else style.heat(frame, camera))
     return Row(label, tiles)
-
-
-def _heat(frame: ShownFrame, camera: str, scales: Mapping[int, float], style: Style) -> np.ndarray:
-    scale = scales[frame.explained.stamp]
-    return blend_heat(
-        frame.images[camera], frame.contrasts[camera], scale, alpha=style.alpha, colour_map=style.colour_map
-    )
-
-
-def animation(
-    policies: Mapping[str, Sequence[ShownFrame]],
-    summaries: Mapping[str, Summary],
-    cameras: Sequence[str],
-    style: Style,
-    *,
-    most: int = 40,
-    tile: int = 176,
-) -> list[np.ndarray]:
-    """Return frames uint8 [H, W, 3] of an animation: a row a policy of camera | overlays | NMR so far.
-
-    ``most``: frames, spread evenly over the recording. Frames that a policy has no map of show its last one.
-    """
-    scales = {name: running_scales(frames) for name, frames in policies.items()}
-    fullest = max(policies.values(), key=len, default=())
-    steps = fullest[:: max(1, math.ceil(len(fullest) / most))]
-    pictures = []
-    for step in steps:
-        rows = []
-        for name, frames in policies.items():
-            seen = [frame for frame in frames if frame.explained.stamp <= step.explained.stamp] or list(
-                frames[:1]
-            )
-            if seen:
-                rows += [
-                    _animation_title(
-                        name, summaries[name], style, seen[-1].explained, scales[name], tile, len(cameras)
-                    ),
-                    _animation_row(seen, frames, cameras, scales[name], style, tile),
-                ]
-        pictures.append(stacked(rows))
-    return pictures
-
-
-def _animation_width(tile: int, cameras: int) -> int:
-    return (1 + cameras) * (tile + 6) + round(1.9 * tile)
-
-
-def _animation_title(
-    name: str,
-    summary: Summary,
-    style: Style,
-    frame: ExplainedFrame,
-    scales: Mapping[int, float],
-    tile: int,
-    cameras: int,
-) -> np.ndarray:
-    mean = with_interval(summary.nmr.value, summary.nmr.low, summary.nmr.high)
-    right = f"mean NMR@{style.percent} {mean}, chance {number(summary.chance)}"
-    left = f"{name} policy · {frame.episode} · scale {scales[frame.stamp]:.2g} delta"
-    return text_line(_animation_width(tile, cameras), left, right, 14, bold=True)
-
-
-def _animation_row(
-    seen: Sequence[ShownFrame],
-    frames: Sequence[ShownFrame],
-    cameras: Sequence[str],
-    scales: Mapping[int, float],
-    style: Style,
-    tile: int,
-) -> np.ndarray:
-    now = seen[-1]
-    span = max(_played_seconds([frame.explained for frame in frames])[-1], 1e-3)
-    tiles = [now.images[cameras[0]], *(_heat(now, camera, scales, style) for camera in cameras)]
-    small = [resized(picture, tile) for picture in tiles]
-    chart = draw_chart(
-        _points([frame.explained for frame in seen]),
-        now.explained.chance,
-        size=(round(1.9 * tile), small[0].shape[0]),
-        span=span,
-        percent=style.percent,
-        now=span,
-        elapsed=True,
-    )
-    return beside([*small, chart])
-
-
-def _played_seconds(frames: Sequence[ExplainedFrame]) -> list[float]:
-    """Return each frame's time with the pauses between episodes cut down to ``PAUSE``."""
-    seconds = []
-    offset = previous = None
-    for frame in frames:
-        if previous is None or offset is None:
-            offset = frame.seconds
-        elif frame.episode != previous.episode:
-            offset += frame.seconds - previous.seconds - PAUSE
-        seconds.append(frame.seconds - offset)
-        previous = frame
-    return seconds
-
-
-def _points(frames: Sequence[ExplainedFrame]) -> list[Point]:
-    """Return the chart's points with a gap between episodes."""
-    points: list[Point] = []
-    previous = None
-    for frame, seconds in zip(frames, _played_seconds(frames), strict=True):
-        if previous is not None and frame.episode != previous:
-            points.append((seconds, math.nan, math.nan, math.nan))
-        points.append((seconds, frame.nmr, frame.low, frame.high))
-        previous = frame.episode
-    return points
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,24 +25,39 @@ def explain_bag(
     episodes: Sequence[Episode],
     names: Sequence[str],
     on_frame: Callable[[], object] = lambda: None,
+    problems: Counter[str] | None = None,
 ) -> list[ExplainedFrame]:
     """Explain the frames of a bag that have one of ``stamps``, in order of time.
 
     ``settings``: checked settings, the policy's name among them. ``episodes`` with their ``names`` as in
-    ``read_recording``. Frames without label images have no NMR. Raises BagError, PolicyError and ValueError
-    as the bag, the policy and the method do.
+    ``read_recording``. Frames without label images have no NMR. Frames that cannot be read or explained are
+    left out and counted in ``problems`` by reason. Raises BagError, PolicyError and ValueError as the bag, the
+    policy and the settings do before the first frame.
     """
     policy = load_policy(settings.policy, settings.device)
     donors = donors_for(policy, settings.donors, required=settings.baseline == "donor")
     explainer = Explainer(policy, settings, donors)
+    problems = Counter() if problems is None else problems
     frames = []
     with Bag(bag) as source:
-        for observation, labels, episode in iterate_observations(source):
+        observations = iterate_observations(
+            source,
+            problems=problems,
+            state_names=settings.state_names,
+            state_unit=settings.state_unit,
+            instruction=settings.instruction,
+            slop=settings.sync_slop,
+        )
+        for observation, labels, episode in observations:
             if observation.stamp not in stamps:
                 continue
-            regions = regions_from_labels(labels, settings, observation.images) if labels else None
-            explanation = explainer.explain(observation, regions)
+            on_frame()
+            try:
+                regions = regions_from_labels(labels, settings, observation.images) if labels else None
+                explanation = explainer.explain(observation, regions)
+            except ValueError as error:
+                problems[f"frame: {error}"] += 1
+                continue
             seconds = (observation.stamp - episodes[0].start) / SECOND
             frames.append(ExplainedFrame.of(explanation, settings.nmr_percent, seconds, names[episode]))
-            on_frame()
     return frames

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +18,6 @@ from vla_iss_ros.messages.images import decode_image
 from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
 
 DIAGNOSTICS = "/diagnostics"
-# Diagnostics give a frame's stamp in seconds; as a float that is only exact to a few hundred nanoseconds.
-STAMP_TOLERANCE = 1000
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,6 @@ class _Contents:
     images: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     ratios: list[float] = field(default_factory=list)
     reports: dict[int, Mapping[str, str]] = field(default_factory=dict)
-
-    def snap(self) -> None:
-        """Give every report the exact stamp of its frame's images."""
-        stamps = sorted(self.images)
-        for stamp in list(self.reports):
-            near = stamps[max(0, bisect.bisect_left(stamps, stamp) - 1) :][:2]
-            exact = min(near, key=lambda candidate: abs(candidate - stamp), default=stamp)
-            if abs(exact - stamp) <= STAMP_TOLERANCE:
-                self.reports[exact] = self.reports.pop(stamp)
 
 
 def read_recording(
@@ -111,7 +99,6 @@ def _collect(bag: Bag, topics: RecordedTopics) -> _Contents:
             by_stamp, camera = pictures[topic]
             decode = _float_map if by_stamp is contents.contrasts else decode_image
             by_stamp.setdefault(nanoseconds_from_stamp(message.header.stamp), {})[camera] = decode(message)
-    contents.snap()
     return contents
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +20,8 @@ from vla_iss_ros.bags.errors import BagError
 class BagWriter:
     """A new rosbag2 directory, a context manager: the bag takes its name when the block has succeeded.
 
+    A recording that was finished but could not take its name stays where BagError says.
+
     ``typestore``: the types that messages are made of and written with (default: those of ROS 2 Jazzy).
     """
 
@@ -31,9 +33,7 @@ class BagWriter:
         self.typestore = typestore or get_typestore(Stores.ROS2_JAZZY)
         self._overwrite = overwrite
         self._check_free()
-        # rosbags names the file within a bag after its directory, so the temporary one has the right name in
-        # another place.
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        self._temporary = self.path  # a directory of its own once entered
         self._writer: Writer | None = None
         self._connections: dict[str, Connection] = {}
 
@@ -68,13 +68,22 @@ class BagWriter:
         self._writer.write(connection, stamp, data)
 
     def __enter__(self) -> BagWriter:
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        self._writer = Writer(self._temporary / self.path.name, version=9, storage_plugin=StoragePlugin.MCAP)
         try:
-            self._writer.open()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # A name that nothing has: a recording kept by an earlier failure must not be overwritten.
+            directory = tempfile.mkdtemp(".partial", f".{self.path.name}.", self.path.parent)
         except OSError as error:
-            self._writer = None
             raise BagError(f"cannot write bag '{self.path}': {error.strerror}") from error
+        self._temporary = Path(directory)
+        # rosbags names the file within a bag after its directory, so the temporary one has the right name in
+        # another place.
+        writer = Writer(self._temporary / self.path.name, version=9, storage_plugin=StoragePlugin.MCAP)
+        try:
+            writer.open()
+        except OSError as error:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            raise BagError(f"cannot write bag '{self.path}': {error.strerror}") from error
+        self._writer = writer
         return self
 
     def __exit__(
@@ -82,14 +91,19 @@ class BagWriter:
     ) -> None:
         writer, self._writer = self._writer, None
         assert writer is not None
-        try:
-            if kind is not None:
+        if kind is not None:
+            try:
                 writer.abort()
-                return
+            finally:
+                shutil.rmtree(self._temporary, ignore_errors=True)
+            return
+        try:
             writer.close()
             self._publish()
-        finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        except Exception as failure:  # whatever it is, the messages are there and must be found again
+            kept = self._temporary / self.path.name
+            raise BagError(f"{failure}; the recording is kept in '{kept}'") from failure
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _connect(self, topic: str, type_name: str) -> Connection:
         assert self._writer is not None
@@ -110,8 +124,14 @@ class BagWriter:
             raise BagError(f"'{self.path}' is not a bag, so it is not overwritten; choose another name")
 
     def _publish(self) -> None:
-        """Give the finished bag its name; an old one goes only now."""
+        """Give the finished bag its name; an old one goes only now, and comes back if that fails."""
         self._check_free()
+        replaced = self._temporary / ".replaced"
         if self.path.exists():
-            self.path.rename(self._temporary / ".replaced")
-        (self._temporary / self.path.name).rename(self.path)
+            self.path.rename(replaced)
+        try:
+            (self._temporary / self.path.name).rename(self.path)
+        except OSError:
+            if replaced.exists() and not self.path.exists():
+                replaced.rename(self.path)
+            raise

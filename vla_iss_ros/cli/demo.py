@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A termination request ends the nodes in order, like Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     try:
-        print(run(options.out.absolute(), options.quick, options.seed), flush=True)
+        print(run(options.out, options.quick, options.seed), flush=True)
     except KeyboardInterrupt:
         print("demo: stopped", file=sys.stderr)
         return 130

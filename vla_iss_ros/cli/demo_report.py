@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vla_iss_ros.analysis.episodes import INTERVAL_NOTE, Summary
+from vla_iss_ros.render.text import number, with_interval
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,6 @@ class Entry:
     summary: Summary
 
 
-def number(value: float) -> str:
-    """Return two decimals, or nan."""
-    return "nan" if math.isnan(value) else f"{value:.2f}"
-
-
 def share(value: float) -> str:
     """Return a share in percent, with a decimal where it is small."""
     if math.isnan(value):
@@ -32,8 +28,8 @@ def share(value: float) -> str:
 
 
 def interval(summary: Summary) -> str:
-    """Return ``0.xx [lo, hi]`` of the mean NMR."""
-    return f"{number(summary.nmr.value)} [{number(summary.nmr.low)}, {number(summary.nmr.high)}]"
+    """Return ``0.xx [lo, hi]`` of the mean NMR, of one form for programs even where it is nan."""
+    return with_interval(summary.nmr.value, summary.nmr.low, summary.nmr.high, always=True)
 
 
 def table(entries: Sequence[Entry], percent: int) -> str:

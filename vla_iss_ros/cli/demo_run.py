@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from vla_iss_ros import settings as all_settings
 from vla_iss_ros.analysis import comparison
+from vla_iss_ros.analysis.animation import animation
 from vla_iss_ros.analysis.comparison import Curve, Style
 from vla_iss_ros.analysis.episodes import ExplainedFrame, Summary, summarise
 from vla_iss_ros.analysis.offline import explain_bag
@@ -124,8 +126,9 @@ def explain_with_blur(
 ) -> dict[str, list[ExplainedFrame]]:
     """Explain the frames that the nodes explained once more, in this process, with the blur baseline."""
     total = sum(len(recording.explained) for recording in recordings.values())
+    problems: dict[str, Counter[str]] = {name: Counter() for name in checkpoints}
     with tqdm(total=total, unit="frame", desc="blur baseline", disable=None if show else True) as bar:
-        return {
+        frames = {
             name: explain_bag(
                 plan.bag,
                 all_settings.check(
@@ -135,9 +138,14 @@ def explain_with_blur(
                 plan.episodes,
                 plan.names,
                 bar.update,
+                problems[name],
             )
             for name, path in checkpoints.items()
         }
+    for name, counts in problems.items():
+        for reason, count in counts.items():
+            say(f"{name}, blur: {count} x {reason}", show)
+    return frames
 
 
 def make_pictures(
@@ -149,12 +157,13 @@ def make_pictures(
 ) -> list[Path]:
     """Write contact sheet, chart and animation, and return their paths."""
     defaults = all_settings.check({})
-    style = Style(defaults.overlay_alpha, defaults.colour_map, defaults.nmr_percent)
     paths = [directory / "contact_sheet.png", directory / "nmr_chart.png", directory / "demo.gif"]
     shown = {name: recording.shown for name, recording in recordings.items()}
+    scale = comparison.common_scale(shown)
+    style = Style(defaults.overlay_alpha, defaults.colour_map, defaults.nmr_percent, scale)
     save_picture(comparison.sheet(shown, cameras, style), paths[0])
     write_atomically(paths[1], comparison.chart(curves, style.percent))
-    save_animation(comparison.animation(shown, summaries, cameras, style), paths[2])
+    save_animation(animation(shown, summaries, cameras, style), paths[2])
     return paths
 
 
@@ -164,13 +173,14 @@ def run(out: Path, quick: bool, seed: int, show: bool = True) -> str:
     samples = shipped_samples()
     checkpoints = {name: samples / "policies" / f"{name}.safetensors" for name in POLICIES}
     plan = make_plan(samples / "metaworld", QUICK_SECONDS if quick else PLAY_SECONDS)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    place = out.absolute()
+    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     try:
         line = _run_into(partial, out, plan, checkpoints, seed, show)
-        replace(out, partial)
+        replace(place, partial)
     except NodeError as error:
-        failed = out.with_name(f"{out.name}.failed")
+        failed = place.with_name(f"{place.name}.failed")
         shutil.rmtree(failed, ignore_errors=True)
         partial.rename(failed)
         raise NodeError(f"{error}\nlogs of all nodes are in {failed / 'logs'}") from error

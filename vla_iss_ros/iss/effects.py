@@ -18,7 +18,7 @@ from torch import Tensor
 from vla_iss_ros.iss.divergences import Divergence
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
 
-MAX_DONORS = 4
+MAX_DONORS = 8
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def measure_effects(
         return float(divergence(run(prepared, images), reference).double().mean())
 
     pictures = {name: donors[:MAX_DONORS] for name, donors in replacements.pictures.items()}
-    others = [text for text in replacements.instructions if text != observation.instruction][:MAX_DONORS]
+    others = sorted(set(replacements.instructions) - {observation.instruction})[:MAX_DONORS]
     mean_state = None if replacements.state is None else replacements.state.numpy()
     effects = [Effect("camera", name, moved(base, {name: donors})) for name, donors in pictures.items()]
     if others:
@@ -78,27 +78,22 @@ def measure_effects(
     else:
         reason = "no other instruction is known; give donor frames with other instructions"
         effects.append(Effect("instruction", "instruction", math.nan, reason=reason))
-    if mean_state is not None and observation.state is not None:
-        changed = preprocess(dataclasses.replace(observation, state=mean_state))
-        effects.append(Effect("state", "state", moved(changed, {})))
+    state_known = mean_state is not None and observation.state is not None
+    if state_known:
+        changed = dataclasses.replace(observation, state=mean_state)
+        effects.append(Effect("state", "state", moved(preprocess(changed), {})))
     else:
-        effects.append(
-            Effect("state", "state", math.nan, reason="the policy has no recorded mean of its state")
-        )
-    changed_all = dataclasses.replace(
-        observation,
-        instruction=others[0] if others else observation.instruction,
-        state=mean_state if mean_state is not None and observation.state is not None else observation.state,
-    )
-    everything = moved(preprocess(changed_all), pictures)
-    return (
-        *(_with_share(effect, everything) for effect in effects),
-        _with_share(_everything(everything), everything),
-    )
-
-
-def _everything(delta: float) -> Effect:
-    return Effect("everything", "everything", delta)
+        reason = "the policy has no recorded mean of its state"
+        effects.append(Effect("state", "state", math.nan, reason=reason))
+    everything = []
+    for text in others or [observation.instruction]:
+        changed = dataclasses.replace(observation, instruction=text)
+        if state_known:
+            changed = dataclasses.replace(changed, state=mean_state)
+        everything.append(moved(preprocess(changed), pictures))
+    total = math.fsum(everything) / len(everything)
+    effects.append(Effect("everything", "everything", total))
+    return tuple(_with_share(effect, total) for effect in effects)
 
 
 def _with_share(effect: Effect, everything: float) -> Effect:

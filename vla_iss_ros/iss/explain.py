@@ -139,7 +139,10 @@ class _Run:
         )
         done, total, stop_reason = 0, 0.0, "samples"
         while done < settings.samples:
-            count = min(settings.block_size, settings.samples - done)
+            count = settings.block_size
+            if settings.samples - done < 1.5 * count:
+                # A short last block could replace or keep a cell in all of its samples and say nothing of it.
+                count = settings.samples - done
             replaced = design.draw(count, self._cells.count, replace_probability, self._generator)
             chosen = interventions.choose_pictures(count, self._picture_count(), self._generator)
             delta, moves = self._measure(replaced, chosen, estimator.uses_moves)

@@ -105,17 +105,17 @@ def load_builtin(path: Path, device: torch.device) -> BuiltinPolicy:
         raise PolicyError(f"checkpoint '{path}' is not a readable safetensors file: {error}") from error
     if metadata.get("format") != FORMAT:
         raise PolicyError(f"checkpoint '{path}' has format {metadata.get('format')!r}, need {FORMAT!r}")
-    try:
-        network = PatchTransformer(PatchTransformerConfig.from_dict(json.loads(metadata["config"])))
-        network.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise PolicyError(f"checkpoint '{path}' does not fit its configuration: {reason}") from error
     broken = [key for key, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise PolicyError(f"checkpoint '{path}' holds values that are not finite in '{broken[0]}'")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return BuiltinPolicy(network, device, {"name": path.stem, **metadata}, digest)
+    try:
+        network = PatchTransformer(PatchTransformerConfig.from_dict(json.loads(metadata["config"])))
+        network.load_state_dict(tensors)
+        return BuiltinPolicy(network, device, {"name": path.stem, **metadata}, digest)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise PolicyError(f"checkpoint '{path}' does not fit its configuration: {reason}") from error
 
 
 def _names(metadata: Mapping[str, str], key: str, count: int, default: str = "") -> tuple[str, ...]:

@@ -26,6 +26,11 @@ class PatchTransformerConfig:
     max_words: int = 12
 
     def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if name in ("cameras", "vocabulary"):
+                continue
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
         if self.image_size % self.patch_size:
             raise ValueError(
                 f"image_size must be a multiple of patch_size {self.patch_size}, got {self.image_size}"

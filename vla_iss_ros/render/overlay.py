@@ -111,11 +111,18 @@ def colours(values: np.ndarray, colour_map: str) -> np.ndarray:
 
 
 def blend_heat(
-    image: np.ndarray, contrast: np.ndarray, scale: float, *, alpha: float = 0.6, colour_map: str = "inferno"
+    image: np.ndarray,
+    contrast: np.ndarray,
+    scale: float,
+    *,
+    alpha: float = 0.6,
+    colour_map: str = "inferno",
+    decades: float = 0.0,
 ) -> np.ndarray:
     """Return ``image`` uint8 [H, W, 3] RGB with the positive part of ``contrast`` float [H, W] over it.
 
-    Opacity grows in proportion to the contrast, up to ``alpha`` at ``scale`` and above. Where the contrast is
+    Opacity grows in proportion to the contrast, up to ``alpha`` at ``scale`` and above; with ``decades`` > 0
+    in proportion to its logarithm, from nothing that many decades below ``scale``. Where the contrast is
     negative, zero or not finite the image is untouched. Raises ValueError for shapes or numbers that do not
     fit.
     """
@@ -129,7 +136,12 @@ def blend_heat(
         raise ValueError(f"scale must be finite and above 0, got {scale}")
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be in [0, 1], got {alpha}")
-    strength = np.clip(np.nan_to_num(contrast.astype(np.float32), nan=0, posinf=0, neginf=0) / scale, 0, 1)
+    if not (math.isfinite(decades) and decades >= 0):
+        raise ValueError(f"decades must be finite and not negative, got {decades}")
+    share = np.nan_to_num(contrast.astype(np.float32), nan=0, posinf=0, neginf=0) / scale
+    if decades > 0:
+        share = 1 + np.log10(np.maximum(share, 10.0**-decades)) / decades
+    strength = np.clip(share, 0, 1)
     opacity = (alpha * strength)[..., None]
     heat = colours(strength, colour_map)
     return np.rint(image * (1 - opacity) + heat * opacity).astype(np.uint8)
@@ -186,16 +198,18 @@ def _footer(width: int, scale: float, alpha: float, colour_map: str, legend: Leg
 
 
 def colour_bar(
-    width: int, scale: float | str, *, alpha: float = 0.6, colour_map: str = "inferno"
+    width: int, scale: float, *, alpha: float = 0.6, colour_map: str = "inferno", decades: float = 0.0
 ) -> np.ndarray:
-    """Return a bar from 0 to ``scale`` (units of delta, or words) with its numbers, uint8 [h, width, 3].
+    """Return a bar from 0 to ``scale`` (units of delta) with its numbers, uint8 [h, width, 3].
 
-    The colours are those seen over mid-grey, so that they look as they do on the image.
+    ``decades`` > 0: the bar is logarithmic and starts that many decades below ``scale``. The colours are those seen over mid-grey, so that they look as they do on the image.
     """
     size = size_for(width)
     bar = np.full((round(size * 1.7), width, 3), BACKGROUND, np.uint8)
     margin, gap, middle = round(size * 0.5), round(size * 0.5), bar.shape[0] / 2
-    low, high = "0", scale if isinstance(scale, str) else f"{scale:.2g} delta"
+    low, high = "0", f"{scale:.2g} delta"
+    if decades > 0:
+        low, high = f"{scale / 10**decades:.2g}", f"{high}, log"
     left = margin + text_width(low, size) + gap
     right = width - margin - text_width(high, size) - gap
     draw_text(bar, low, (margin, middle), size)

@@ -102,8 +102,8 @@ def number(value: float, digits: int = 2) -> str:
     return "nan" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def with_interval(value: float, low: float, high: float) -> str:
-    """Return ``value [low, high]``, without the brackets where there is no interval."""
-    if math.isnan(low) or math.isnan(high):
+def with_interval(value: float, low: float, high: float, *, always: bool = False) -> str:
+    """Return ``value [low, high]``; where there is no interval without the brackets, unless ``always``."""
+    if not always and (math.isnan(low) or math.isnan(high)):
         return number(value)
     return f"{number(value)} [{number(low)}, {number(high)}]"

@@ -22,7 +22,10 @@ from vla_iss_ros.ros.diagnostics import OK, WARN, Status
 from vla_iss_ros.ros.faults import Faults
 
 TASK = "policy agreement"
-KEPT = 64
+# Enough for a frame's explanation of ten seconds beside commands at 100 Hz: the comparison comes after it.
+KEPT = 1024
+# A command further than this from the frame, in seconds, answers another picture.
+TOLERANCE = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,19 @@ class CommandedActions:
     def compare(
         self, answer: np.ndarray, arrived: float, names: tuple[str, ...], units: tuple[str, ...]
     ) -> None:
-        """Hold our ``answer`` float32 [T, A] to the command nearest in time to a frame's arrival (monotonic s)."""
+        """Hold our ``answer`` float32 [T, A] to the command nearest in time to a frame's arrival (monotonic s).
+
+        A command more than a second away is not compared; the status says so.
+        """
         with self._lock:
             if not self._kept:
                 return
             came, message = min(self._kept, key=lambda pair: abs(pair[0] - arrived))
         try:
-            agreement = compare_actions(decode_actions(message), answer, names, units, came - arrived)
+            if abs(came - arrived) > TOLERANCE:
+                agreement = Agreement(problem=f"no command within {TOLERANCE:g} s of this frame")
+            else:
+                agreement = compare_actions(decode_actions(message), answer, names, units, came - arrived)
         except MessageError as error:
             self._faults.bad_message("action", error)
             agreement = Agreement(problem=f"bad message on action: {error}")

@@ -1,11 +1,15 @@
-"""Subscriptions: they keep the newest messages and hand sets of images to a slot; nothing is decoded here."""
+"""Subscriptions: they keep the newest messages and hand sets of images to a slot; nothing is decoded here.
+
+One JointState message must hold the whole state: all of ``state_names``. Several publishers may share the topic,
+but their messages are not merged; those that hold none of the names are left out.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -33,7 +37,7 @@ from vla_iss_ros.messages.instructions import instruction_from_string
 from vla_iss_ros.messages.stamps import nanoseconds_from_stamp
 from vla_iss_ros.ros.faults import Faults
 from vla_iss_ros.ros.labels import LabelImages
-from vla_iss_ros.ros.synchronisation import Messages, Stamps, Synchroniser
+from vla_iss_ros.ros.synchronisation import LARGE_JUMP, Messages, Stamps, Synchroniser
 from vla_iss_ros.ros.worker import LatestSlot
 
 IMAGE_TYPES = {"raw": Image, "compressed": CompressedImage}
@@ -83,6 +87,40 @@ class CameraStatistics:
         }
 
 
+class JointStates:
+    """The joint states that arrived last and hold any of ``names``, found again by stamp. Thread safe."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = frozenset(names)
+        self._lock = threading.Lock()
+        self._kept: deque[tuple[int, JointState]] = deque(maxlen=JOINT_STATES_KEPT)
+
+    def add(self, stamp: int, message: JointState) -> bool:
+        """Take in a message with its stamp in ns; return False when it holds none of the names and is left out.
+
+        Stamps of several publishers interleave; only a jump back of more than a second (a bag that starts
+        again) drops what was kept.
+        """
+        if self._names.isdisjoint(message.name):
+            return False
+        with self._lock:
+            if self._kept and max(kept for kept, _ in self._kept) - stamp > LARGE_JUMP:
+                self._kept.clear()
+            self._kept.append((stamp, message))
+        return True
+
+    def nearest(self, stamp: int) -> JointState | None:
+        """Return the joint state nearest to ``stamp`` in ns; the last when either has no stamp."""
+        with self._lock:
+            if not self._kept:
+                return None
+            last_stamp, last = self._kept[-1]
+            if not stamp or not last_stamp:
+                return last
+            # Of equally near ones the last.
+            return min(reversed(self._kept), key=lambda pair: abs(pair[0] - stamp))[1]
+
+
 class Inputs:
     """All subscriptions of a node that runs a policy, in a callback group of their own."""
 
@@ -101,7 +139,7 @@ class Inputs:
         self._lock = threading.Lock()
         self._instruction = ""
         self._bad_instruction: tuple[str, str] | None = None
-        self._joint_states: deque[tuple[int, JointState]] = deque(maxlen=JOINT_STATES_KEPT)
+        self._joint_states = JointStates(settings.state_names)
         self._subscriptions: list[Any] = []
         self.enabled = False
         self.cameras = {camera: CameraStatistics() for camera in settings.cameras}
@@ -186,14 +224,8 @@ class Inputs:
             return self._instruction or fallback
 
     def joint_state(self, stamp: int) -> JointState | None:
-        """Return the joint state nearest to ``stamp`` in ns; the newest when either has no stamp."""
-        with self._lock:
-            if not self._joint_states:
-                return None
-            newest_stamp, newest = self._joint_states[-1]
-            if not stamp or not newest_stamp:
-                return newest
-            return min(self._joint_states, key=lambda pair: abs(pair[0] - stamp))[1]
+        """Return the joint state nearest to ``stamp`` in ns; the last when either has no stamp."""
+        return self._joint_states.nearest(stamp)
 
     def _stamp(self, source: str, message: Any) -> int | None:
         try:
@@ -218,12 +250,11 @@ class Inputs:
 
     def _take_joint_state(self, message: JointState) -> None:
         stamp = self._stamp("joint states", message)
-        if stamp is None:
-            return
-        with self._lock:
-            if self._joint_states and stamp < self._joint_states[-1][0]:
-                self._joint_states.clear()
-            self._joint_states.append((stamp, message))
+        if stamp is not None and not self._joint_states.add(stamp, message):
+            names = ", ".join(f"'{name[:40]}'" for name in message.name[:8]) or "none"
+            self._node.get_logger().info(
+                f"leaving out joint states that hold none of state_names; these hold {names}", once=True
+            )
 
     def _take_instruction(self, entity: str, message: String) -> None:
         try:

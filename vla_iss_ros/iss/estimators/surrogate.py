@@ -57,19 +57,22 @@ class LinearAnswer:
         """Return the mean squared move [N] that the linear answer gives each sample."""
         return (self.offsets[place] + (replaced - self.probability) @ self.slope).square().mean(1)
 
-    def arms(self) -> tuple[Tensor, Tensor]:
+    def arms(self, with_variance: bool = False) -> tuple[Tensor, Tensor]:
         """Return the expected mean squared move [C] given that a cell is replaced, and given that it is kept.
 
-        Exact for the linear answer under independent cells: norm(m + (1 - q) B_c)^2 + q (1 - q) (sum_j norm(B_j)^2 -
-        norm(B_c)^2), over TA, pictures averaged; kept alike with -q in the place of 1 - q.
+        Exact for the linear answer under independent cells: norm(m + (1 - q) B_c)^2 +
+        q (1 - q) (sum_j norm(B_j)^2 - norm(B_c)^2), over TA, pictures averaged; kept alike with -q in the place of
+        1 - q. ``with_variance`` adds the slope's posterior variance to its squares; without, it is the answer that
+        ``predict`` gives.
         """
-        outputs = self.slope.shape[1]
-        power = self.slope.square().sum(1)
-        others = self.probability * (1 - self.probability) * (power.sum() - power)
+        q, outputs = self.probability, self.slope.shape[1]
+        doubt = outputs * self.variance.nan_to_num(0) * with_variance  # E norm(B_c)^2 - norm(E B_c)^2
+        power = self.slope.square().sum(1) + doubt
+        others = q * (1 - q) * (power.sum() - power)
         mean = self.offsets.mean(0)
         spread = (self.offsets - mean).square().sum(1).mean()
-        replaced = (mean + (1 - self.probability) * self.slope).square().sum(1)
-        kept = (mean - self.probability * self.slope).square().sum(1)
+        replaced = (mean + (1 - q) * self.slope).square().sum(1) + (1 - q) ** 2 * doubt
+        kept = (mean - q * self.slope).square().sum(1) + q**2 * doubt
         return (replaced + spread + others) / outputs, (kept + spread + others) / outputs
 
 
@@ -103,12 +106,14 @@ class Surrogate:
         place, count = picture_groups(pictures)
         roots = prior_roots(replaced.shape[1], self._positions)
         answer = LinearAnswer.fit(self.probability, replaced, self._samples.moves(), place, len(count), roots)
-        iss, kept = answer.arms()
+        iss, kept = answer.arms(with_variance=True)
         return Estimate(iss, iss - kept, _standard_error(answer), len(delta))
 
 
 def _standard_error(answer: LinearAnswer) -> Tensor:
-    """Return the contrast's standard error [C] to first order in the slope's."""
+    """Return the contrast's standard error [C]: that of a quadratic form in independent Gaussian slopes."""
     q, outputs = answer.probability, answer.slope.shape[1]
     gradient = 2 * (answer.offsets.mean(0) + (1 - 2 * q) * answer.slope) / outputs
-    return (gradient.square().sum(1) * answer.variance).sqrt()
+    first = gradient.square().sum(1) * answer.variance
+    second = 2 * (1 - 2 * q) ** 2 * answer.variance.square() / outputs
+    return (first + second).sqrt()
