@@ -74,9 +74,10 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument(
         "autostart",
-        default_value="true",
-        choices=["true", "false"],
-        description="Configure and activate the nodes at start-up; false leaves that to a lifecycle manager.",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Configure and activate the nodes at start-up; false leaves that to a lifecycle manager; "
+        "empty: the parameter file's.",
     ),
     DeclareLaunchArgument(
         "run_policy",
@@ -139,26 +140,27 @@ def nodes(context: LaunchContext) -> list[Node]:
 
     shared = {
         "cameras": cameras,
-        "image_transport": value["image_transport"],
-        "autostart": value["autostart"] == "true",
         "use_sim_time": value["use_sim_time"] == "true",
+        **{name: value[name] for name in ("policy", "image_transport") if value[name]},
     }
-    if value["policy"]:
-        shared["policy"] = value["policy"]
+    if value["autostart"]:
+        shared["autostart"] = value["autostart"] == "true"
+    # policy_node does not need donors.
+    own = {"donors": value["donors"]} if value["donors"] else {}
 
-    def node(name: str) -> Node:
+    def node(name: str, **parameters: str) -> Node:
         return Node(
             package="vla_iss_ros",
             executable=name,
             name=name,
             namespace=value["namespace"],
-            parameters=[value["params_file"], shared],
+            parameters=[value["params_file"], {**shared, **parameters}],
             remappings=remappings,
             arguments=["--ros-args", "--log-level", value["log_level"]],
             output="screen",
         )
 
-    started = [node("iss_node")]
+    started = [node("iss_node", **own)]
     if value["run_policy"] == "true":
         started.append(node("policy_node"))
     return started

@@ -65,6 +65,16 @@ def test_letterbox_keeps_padding_and_covers_content():
     assert coverage[24:].max() == 0
 
 
+def test_averages_over_the_area_of_every_cell():
+    grid = make_grid()
+    pictures = {"camera0": torch.zeros(1, 1, 28, 28), "camera1": torch.ones(1, 1, 28, 28)}
+    pictures["camera0"][..., 4:8, 8:10] = 1  # half of row 1, column 2
+    means = grid.averages(pictures)
+    assert means[1 * 7 + 2] == 0.5
+    assert means[:49].sum() == 0.5
+    assert (means[49:] == 1).all()
+
+
 def test_cells_are_numbered_by_view_row_column():
     grid = make_grid()
     values = torch.arange(98.0)

@@ -69,6 +69,36 @@ def test_what_a_picture_does_alone_is_taken_out():
     torch.testing.assert_close(estimator.estimate().contrast, weights, atol=0.1, rtol=0)
 
 
+def test_a_cell_whose_pixels_do_not_change_is_not_believed_to_matter():
+    generator = torch.Generator().manual_seed(5)
+    changes = torch.cat([torch.ones(4), torch.zeros(14)])
+    weights = torch.cat([torch.randn(4, generator=generator), torch.zeros(14)]).double()
+    replaced = Bernoulli().draw(30, 18, 0.5, generator)
+    delta = replaced.double() @ weights + 0.7 * torch.randn(30, generator=generator, dtype=torch.float64)
+    blind, seeing = Spatial(0.5, True, POSITIONS), Spatial(0.5, True, POSITIONS, changes)
+    blind.update(replaced, delta)
+    seeing.update(replaced, delta)
+    error = [(estimator.estimate().contrast - weights).square().mean() for estimator in (blind, seeing)]
+    assert error[1] < 0.7 * error[0]
+
+
+def test_the_change_of_pixels_is_only_a_prior():
+    """Cells that matter although their pixels hardly change are found with enough samples."""
+    replaced, delta, weights = sample(600, noise=0.1)
+    estimator = Spatial(0.6, True, POSITIONS, torch.linspace(1, 0.01, 18))
+    estimator.update(replaced, delta)
+    torch.testing.assert_close(estimator.estimate().contrast, weights, atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("changes", [torch.zeros(18), None])
+def test_without_any_change_the_prior_does_not_look(changes):
+    replaced, delta, _ = sample(40)
+    plain, other = Spatial(0.6, True, POSITIONS), Spatial(0.6, True, POSITIONS, changes)
+    plain.update(replaced, delta)
+    other.update(replaced, delta)
+    assert torch.equal(plain.estimate().contrast, other.estimate().contrast)
+
+
 def test_neighbours_share_what_they_learn_only_within_a_view():
     generator = torch.Generator().manual_seed(3)
     replaced = Bernoulli().draw(60, 18, 0.5, generator)

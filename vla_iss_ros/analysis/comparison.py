@@ -26,7 +26,7 @@ from vla_iss_ros.render.text import MUTED, number, text_line
 TOLERANCE = 100_000_000
 # Span of the logarithmic colour axis: contrasts of one policy differ a hundredfold between moments.
 DECADES = 2
-LEGEND = "contrast: how much more the action moves when this place is replaced; one scale for all"
+LEGEND = "contrast: how much more the action moves when this place is replaced; one scale for all, no colour below it"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ class Style:
 
     def legend(self, width: int) -> np.ndarray:
         """Return the words and the bar of the colour axis, uint8 [h, width, 3] RGB."""
-        bar = colour_bar(width, self.scale, alpha=self.alpha, colour_map=self.colour_map, decades=DECADES)
+        bar = colour_bar(
+            min(width, 400), self.scale, alpha=self.alpha, colour_map=self.colour_map, decades=DECADES
+        )
         return stacked([text_line(width, LEGEND, "", 15, colour=MUTED), bar])
 
 
@@ -127,7 +129,7 @@ def sheet(
     ]
     rows = [_sheet_row(moment, policies, cameras, style) for moment in _moments(policies, count)]
     footer = [
-        style.legend(720),
+        style.legend(860),
         stacked([text_line(360, "regions", "", 15, colour=MUTED), region_legend(360)]),
     ]
     title = f"What moves the action: contrast in units of delta, and NMR@{style.percent}"

@@ -97,6 +97,15 @@ class CellGrid:
             for index, view in enumerate(self.views)
         }
 
+    def averages(self, pictures: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean [C] of one-channel pictures, camera name to float32 [1, 1, h, w], over every cell's area."""
+        means = []
+        for view in self.views:
+            top, left, height, width = view.content
+            content = pictures[view.name][..., top : top + height, left : left + width]
+            means.append(functional.adaptive_avg_pool2d(content, (self.rows, self.columns)).flatten())
+        return torch.cat(means)
+
     def maps(self, values: Tensor, size: tuple[int, int]) -> Tensor:
         """Return cell values [M, C] as maps of the cameras' images, float32 [M, V, h, w], each view at ``size``.
 

@@ -135,7 +135,7 @@ class _Run:
         settings, design = self._settings, self._explainer._design
         replace_probability = 1 - settings.keep_probability
         estimator = estimators.REGISTRY[settings.estimator](
-            replace_probability, design.independent, self._cells.positions
+            replace_probability, design.independent, self._cells.positions, self._changes()
         )
         done, total, stop_reason = 0, 0.0, "samples"
         while done < settings.samples:
@@ -154,6 +154,10 @@ class _Run:
                 stop_reason = "time budget"
                 break
         return estimator, done, total / done, stop_reason
+
+    def _changes(self) -> Tensor:
+        """Return the root mean square change of every cell's pixels when it is replaced, [C] on the host."""
+        return self._cells.averages(interventions.changes(self._base, self._pictures)).sqrt().cpu()
 
     def _picture_count(self) -> int:
         return len(next(iter(self._pictures.values())))

@@ -94,6 +94,14 @@ def composite(image: Tensor, pictures: Tensor, chosen: Tensor, coverage: Tensor,
     return (mixed.clamp(0, 1) * 255).floor() / 255 if quantise else mixed
 
 
+def changes(prepared: Prepared, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the mean squared change of every pixel when it is replaced, camera name to float32 [1, 1, h, w]."""
+    return {
+        name: (pictures[name] - image).square().mean((0, 1), keepdim=True)
+        for name, image in prepared.images.items()
+    }
+
+
 def apply(
     prepared: Prepared,
     pictures: Mapping[str, Tensor],

@@ -121,10 +121,10 @@ def blend_heat(
 ) -> np.ndarray:
     """Return ``image`` uint8 [H, W, 3] RGB with the positive part of ``contrast`` float [H, W] over it.
 
-    Opacity grows in proportion to the contrast, up to ``alpha`` at ``scale`` and above; with ``decades`` > 0
-    in proportion to its logarithm, from nothing that many decades below ``scale``. Where the contrast is
-    negative, zero or not finite the image is untouched. Raises ValueError for shapes or numbers that do not
-    fit.
+    Opacity grows in proportion to the contrast, up to ``alpha`` at ``scale`` and above. With ``decades`` > 0
+    the axis is logarithmic: colour and opacity start that many decades below ``scale``, and opacity is full
+    half way up, for the colours below are dark and would hardly be seen. Where the contrast is negative, zero
+    or not finite the image is untouched. Raises ValueError for shapes or numbers that do not fit.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image must be uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
@@ -142,7 +142,8 @@ def blend_heat(
     if decades > 0:
         share = 1 + np.log10(np.maximum(share, 10.0**-decades)) / decades
     strength = np.clip(share, 0, 1)
-    opacity = (alpha * strength)[..., None]
+    cover = np.minimum(2 * strength, 1) if decades > 0 else strength
+    opacity = (alpha * cover)[..., None]
     heat = colours(strength, colour_map)
     return np.rint(image * (1 - opacity) + heat * opacity).astype(np.uint8)
 
@@ -202,7 +203,8 @@ def colour_bar(
 ) -> np.ndarray:
     """Return a bar from 0 to ``scale`` (units of delta) with its numbers, uint8 [h, width, 3].
 
-    ``decades`` > 0: the bar is logarithmic and starts that many decades below ``scale``. The colours are those seen over mid-grey, so that they look as they do on the image.
+    ``decades`` > 0: the bar is logarithmic and starts that many decades below ``scale``. The colours are those
+    seen over mid-grey, so that they look as they do on the image.
     """
     size = size_for(width)
     bar = np.full((round(size * 1.7), width, 3), BACKGROUND, np.uint8)
@@ -218,9 +220,10 @@ def colour_bar(
         thickness = max(6, round(size * 0.7))
         top = round(middle - thickness / 2)
         ramp = np.tile(np.linspace(0, 1, right - left, dtype=np.float32), (thickness, 1))
+        contrast = 10 ** (decades * (ramp - 1)) if decades > 0 else ramp
         grey = np.full((*ramp.shape, 3), 128, np.uint8)
         bar[top : top + thickness, left:right] = blend_heat(
-            grey, ramp, 1.0, alpha=alpha, colour_map=colour_map
+            grey, contrast, 1.0, alpha=alpha, colour_map=colour_map, decades=decades
         )
         cv2.rectangle(bar, (left - 1, top - 1), (right, top + thickness), MUTED, 1)
     return bar

@@ -10,8 +10,9 @@ from vla_iss_ros.iss.estimators.regression_adjusted import RegressionAdjusted
 from vla_iss_ros.iss.estimators.spatial import Spatial
 from vla_iss_ros.iss.estimators.surrogate import Surrogate
 
-# Each takes the probability of replacement, whether samples are independent, and the cells' positions [C, 3].
-REGISTRY: Mapping[str, Callable[[float, bool, Tensor | None], Estimator]] = {
+# Each takes the probability of replacement, whether samples are independent, the cells' positions [C, 3] and how far
+# their pixels change [C].
+REGISTRY: Mapping[str, Callable[[float, bool, Tensor | None, Tensor | None], Estimator]] = {
     "hajek": Hajek,
     "horvitz_thompson": HorvitzThompson,
     "regression_adjusted": RegressionAdjusted,

@@ -19,7 +19,13 @@ class _ByArms:
     PRIOR_BLOCKS = 4.0
     uses_moves = False
 
-    def __init__(self, probability: float, independent: bool, positions: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        probability: float,
+        independent: bool,
+        positions: Tensor | None = None,
+        changes: Tensor | None = None,
+    ) -> None:
         if not 0 < probability < 1:
             raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
         self.probability = probability

@@ -8,14 +8,31 @@ from torch import Tensor
 # Length scales in cells; 0 is a prior without neighbours. Noise is relative to the mean prior variance of a sample.
 LENGTH_SCALES = (0.0, 0.7, 1.2, 2.0)
 NOISES = tuple(10 ** (exponent / 2) for exponent in range(-4, 5))
+# How a coefficient's prior deviation grows with the change of its cell's pixels; 0 is a prior that does not look.
+CHANGE_EXPONENTS = (0.0, 0.5, 1.0)
+LEAST_CHANGE = 1e-3
 
 
-def prior_roots(cells: int, positions: Tensor | None) -> list[Tensor]:
+def prior_roots(cells: int, positions: Tensor | None, changes: Tensor | None) -> list[Tensor]:
     """Return a square root [C, C] of every prior covariance of the coefficients.
 
-    Each is a squared exponential of the distance within a view, cells of different views independent. ``positions``
-    int [C, 3] holds view, row and column; without it only the prior without neighbours is left.
+    Each is a squared exponential of the distance within a view, cells of different views independent; ``positions``
+    int [C, 3] holds view, row and column, and without it only the prior without neighbours is left. ``changes`` [C],
+    how far the pixels of a cell change when it is replaced (root mean square), scales the prior: a cell that shows
+    the same wall in the image and in the baseline cannot move the action.
     """
+    plain = _neighbour_roots(cells, positions)
+    if changes is None or not bool((changes > 0).any()):
+        return plain
+    relative = (changes.double() / changes.double().mean()).clamp_min(LEAST_CHANGE)
+    return [
+        relative[:, None] ** exponent * root if exponent else root
+        for exponent in CHANGE_EXPONENTS
+        for root in plain
+    ]
+
+
+def _neighbour_roots(cells: int, positions: Tensor | None) -> list[Tensor]:
     identity = torch.eye(cells, dtype=torch.float64)
     if positions is None:
         return [identity]

@@ -24,12 +24,18 @@ class RegressionAdjusted:
 
     uses_moves = True
 
-    def __init__(self, probability: float, independent: bool, positions: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        probability: float,
+        independent: bool,
+        positions: Tensor | None = None,
+        changes: Tensor | None = None,
+    ) -> None:
         if not 0 < probability < 1:
             raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
         self.probability = probability
         self.independent = independent
-        self._positions = positions
+        self._positions, self._changes = positions, changes
         self._samples = Samples()
 
     def update(
@@ -43,7 +49,7 @@ class RegressionAdjusted:
         replaced, delta, pictures = self._samples.together()
         if len(delta) < FOLDS:
             raise ValueError(f"regression_adjusted needs at least {FOLDS} samples, got {len(delta)}")
-        moves, roots = self._samples.moves(), prior_roots(replaced.shape[1], self._positions)
+        moves, roots = self._samples.moves(), prior_roots(replaced.shape[1], self._positions, self._changes)
         place, count = picture_groups(pictures)
         fold = torch.arange(len(delta)) % FOLDS
         residual = torch.empty_like(delta)

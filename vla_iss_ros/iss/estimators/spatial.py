@@ -16,7 +16,8 @@ class Spatial:
 
     Regressing on all cells at once takes what the other cells did out of a cell's estimate; what one baseline picture
     does whatever is replaced is taken out as well. The prior of beta is a Gaussian process over each view's grid,
-    cells of different views independent. Length scale and noise are averaged over by their marginal likelihood, so
+    cells of different views independent, and it is narrower where the baseline shows what the image shows. Length
+    scale, noise and how much the change of pixels counts are averaged over by their marginal likelihood, so
     none is a constant that fits one policy. contrast = beta (posterior mean), ISS = mean + (1 - q) beta; consistent
     for the best linear approximation, which under independent cells is the contrast itself. The standard error is the
     posterior's; it includes interactions of cells as noise.
@@ -24,12 +25,18 @@ class Spatial:
 
     uses_moves = False
 
-    def __init__(self, probability: float, independent: bool, positions: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        probability: float,
+        independent: bool,
+        positions: Tensor | None = None,
+        changes: Tensor | None = None,
+    ) -> None:
         if not 0 < probability < 1:
             raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
         self.probability = probability
         self.independent = independent
-        self._positions = positions
+        self._positions, self._changes = positions, changes
         self._samples = Samples()
 
     def update(
@@ -48,7 +55,7 @@ class Spatial:
         if freedom < 1 or not bool(moved.any()) or not bool(rows.any()):
             beta = torch.zeros(replaced.shape[1], dtype=torch.float64)
             return Estimate(delta.mean() + beta, beta, torch.full_like(beta, math.nan), len(delta))
-        roots = prior_roots(replaced.shape[1], self._positions)
+        roots = prior_roots(replaced.shape[1], self._positions, self._changes)
         mean, variance = posterior(rows.T @ rows, (rows.T @ moved)[:, None], moved @ moved, freedom, roots)
         beta = mean[:, 0]
         iss = delta.mean() + (1 - self.probability) * beta

@@ -86,12 +86,18 @@ class Surrogate:
 
     uses_moves = True
 
-    def __init__(self, probability: float, independent: bool, positions: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        probability: float,
+        independent: bool,
+        positions: Tensor | None = None,
+        changes: Tensor | None = None,
+    ) -> None:
         if not 0 < probability < 1:
             raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
         self.probability = probability
         self.independent = independent
-        self._positions = positions
+        self._positions, self._changes = positions, changes
         self._samples = Samples()
 
     def update(
@@ -104,7 +110,7 @@ class Surrogate:
         """Return ISS, contrast and standard error of all blocks so far."""
         replaced, delta, pictures = self._samples.together()
         place, count = picture_groups(pictures)
-        roots = prior_roots(replaced.shape[1], self._positions)
+        roots = prior_roots(replaced.shape[1], self._positions, self._changes)
         answer = LinearAnswer.fit(self.probability, replaced, self._samples.moves(), place, len(count), roots)
         iss, kept = answer.arms(with_variance=True)
         return Estimate(iss, iss - kept, _standard_error(answer), len(delta))
