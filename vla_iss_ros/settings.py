@@ -145,7 +145,7 @@ INPUTS: tuple[Setting, ...] = (
     Setting(
         "state_names",
         ["hand_x", "hand_y", "hand_z", "gripper"],
-        "Names in the JointState message that make up the policy's state, in its order.",
+        "Names that make up the policy's state, in its order; one JointState message must hold them all.",
         fixed=True,
     ),
     Setting(

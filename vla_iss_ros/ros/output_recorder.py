@@ -67,7 +67,7 @@ class OutputRecorder(Node):
                 writer.__exit__(None, None, None)
             except (BagError, OSError) as error:
                 self.exit_status = 1
-                self.get_logger().error(f"recording lost: {error}")
+                self.get_logger().error(f"recording not finished: {error}")
                 return
         total = sum(self._counts.values())
         self.get_logger().info(f"recorded {total} messages of {len(self._counts)} topics to '{writer.path}'")

@@ -29,6 +29,9 @@ from vla_iss_ros.ros.inputs import Frame
 CHART_SIZE = (640, 240)
 CHART_POINTS = 4096
 TEXT_HEIGHT = 0.05
+# A burst of pictures can overflow the shared memory of the middleware, and a reliable reader asks for what it missed
+# up to a heartbeat (3 s) later: only what the publisher still keeps can be sent again.
+KEPT = 10
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Outputs:
     def _advertise(self, cameras: tuple[str, ...]) -> None:
         self._overlays = {camera: self._images(f"{camera}/overlay") for camera in cameras}
         self._compressed = {
-            camera: self._publisher(CompressedImage, f"{camera}/overlay/compressed", 1) for camera in cameras
+            camera: self._publisher(CompressedImage, f"{camera}/overlay/compressed", KEPT)
+            for camera in cameras
         }
         self._saliency = {camera: self._images(f"{camera}/saliency") for camera in cameras}
         self._errors = {camera: self._images(f"{camera}/stderr") for camera in cameras}
@@ -106,7 +110,7 @@ class Outputs:
         return publisher
 
     def _images(self, name: str) -> Any:
-        return self._publisher(Image, name, 1)
+        return self._publisher(Image, name, KEPT)
 
     def _publish_maps(self, result: Result, camera: str, header: Any) -> None:
         size = result.observation.images[camera].shape[:2]
