@@ -168,12 +168,15 @@ def run(probability: float, quick: bool) -> None:
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two frames, q = 0.7 alone")
+    parser.add_argument("--quick", action="store_true", help="two frames, one repetition, q = 0.7 alone")
+    parser.add_argument(
+        "--probability", type=float, nargs="+", help="probabilities of replacement q to measure"
+    )
     options = parser.parse_args()
+    probabilities = options.probability or ([0.7] if options.quick else [0.3, 0.7])
     with torch.inference_mode():
-        if not options.quick:
-            run(0.3, quick=False)
-        run(0.7, options.quick)
+        for probability in probabilities:
+            run(probability, options.quick)
 
 
 if __name__ == "__main__":
