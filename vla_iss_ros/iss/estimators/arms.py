@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vla_iss_ros.iss.estimators.interface import Estimate, Samples, group_means, picture_groups
+from vla_iss_ros.iss.estimators.interface import Estimate, SampledEstimator, group_means, picture_groups
 
 
-class _ByArms:
+class _ByArms(SampledEstimator):
     """Means of delta over the samples that replace a cell and over those that keep it.
 
     ``independent`` designs get the standard error from the spread of the samples, all others from the spread of the
@@ -17,26 +17,6 @@ class _ByArms:
     """
 
     PRIOR_BLOCKS = 4.0
-    uses_moves = False
-
-    def __init__(
-        self,
-        probability: float,
-        independent: bool,
-        positions: Tensor | None = None,
-        changes: Tensor | None = None,
-    ) -> None:
-        if not 0 < probability < 1:
-            raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
-        self.probability = probability
-        self.independent = independent
-        self._samples = Samples()
-
-    def update(
-        self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
-    ) -> None:
-        """Take in a block; raises ValueError on another shape or on values that are not finite."""
-        self._samples.add(replaced, delta, pictures)
 
     def estimate(self) -> Estimate:
         """Return ISS, contrast and standard error of all blocks so far."""

@@ -94,6 +94,37 @@ class Samples:
         return [len(block) for block in self._delta]
 
 
+class SampledEstimator:
+    """An estimator that keeps its samples and computes when it is asked.
+
+    ``probability`` of replacement in (0, 1), ValueError otherwise; ``independent``: whether the design's samples are;
+    ``positions`` int [C, 3], view, row and column of every cell; ``changes`` [C], root mean square change of every
+    cell's pixels when it is replaced.
+    """
+
+    uses_moves = False
+
+    def __init__(
+        self,
+        probability: float,
+        independent: bool,
+        positions: Tensor | None = None,
+        changes: Tensor | None = None,
+    ) -> None:
+        if not 0 < probability < 1:
+            raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
+        self.probability = probability
+        self.independent = independent
+        self._positions, self._changes = positions, changes
+        self._samples = Samples()
+
+    def update(
+        self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
+    ) -> None:
+        """Take in a block; raises ValueError on another shape or on values that are not finite."""
+        self._samples.add(replaced, delta, pictures, moves if self.uses_moves else None)
+
+
 def picture_groups(pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Return each sample's group int64 [N], and the groups' sizes, of samples that used the same picture."""
     _, place, count = pictures.unique(return_inverse=True, return_counts=True)

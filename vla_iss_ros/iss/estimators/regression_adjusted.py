@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from vla_iss_ros.iss.estimators.gaussian_process import prior_roots
-from vla_iss_ros.iss.estimators.interface import Estimate, Samples, picture_groups
+from vla_iss_ros.iss.estimators.interface import Estimate, SampledEstimator, picture_groups
 from vla_iss_ros.iss.estimators.surrogate import LinearAnswer
 
 FOLDS = 4
 
 
-class RegressionAdjusted:
+class RegressionAdjusted(SampledEstimator):
     """Cross-fitted surrogate + Horvitz-Thompson (or Hajek) of its residuals.
 
     Witter, Liu and Musco, NeurIPS 2025, arXiv 2506.11849. Each fold's divergences are predicted by a linear answer
@@ -23,26 +23,6 @@ class RegressionAdjusted:
     """
 
     uses_moves = True
-
-    def __init__(
-        self,
-        probability: float,
-        independent: bool,
-        positions: Tensor | None = None,
-        changes: Tensor | None = None,
-    ) -> None:
-        if not 0 < probability < 1:
-            raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
-        self.probability = probability
-        self.independent = independent
-        self._positions, self._changes = positions, changes
-        self._samples = Samples()
-
-    def update(
-        self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
-    ) -> None:
-        """Take in a block; raises ValueError on another shape, values that are not finite, or without ``moves``."""
-        self._samples.add(replaced, delta, pictures, moves)
 
     def estimate(self) -> Estimate:
         """Return ISS, contrast and standard error; raises ValueError with fewer samples than folds."""

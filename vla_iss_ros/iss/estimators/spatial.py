@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
 
 from vla_iss_ros.iss.estimators.gaussian_process import posterior, prior_roots
-from vla_iss_ros.iss.estimators.interface import Estimate, Samples, group_means, picture_groups
+from vla_iss_ros.iss.estimators.interface import Estimate, SampledEstimator, group_means, picture_groups
 
 
-class Spatial:
+class Spatial(SampledEstimator):
     """Gaussian-process regression: delta = donor's mean + sum of beta_c (z_c - q) + noise.
 
     Regressing on all cells at once takes what the other cells did out of a cell's estimate; what one baseline picture
@@ -22,28 +21,6 @@ class Spatial:
     for the best linear approximation, which under independent cells is the contrast itself. The standard error is the
     posterior's; it includes interactions of cells as noise.
     """
-
-    uses_moves = False
-
-    def __init__(
-        self,
-        probability: float,
-        independent: bool,
-        positions: Tensor | None = None,
-        changes: Tensor | None = None,
-    ) -> None:
-        if not 0 < probability < 1:
-            raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
-        self.probability = probability
-        self.independent = independent
-        self._positions, self._changes = positions, changes
-        self._samples = Samples()
-
-    def update(
-        self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
-    ) -> None:
-        """Take in a block; raises ValueError on another shape or on values that are not finite."""
-        self._samples.add(replaced, delta, pictures)
 
     def estimate(self) -> Estimate:
         """Return ISS, contrast and standard error of all blocks so far."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vla_iss_ros.iss.estimators.gaussian_process import posterior, prior_roots
-from vla_iss_ros.iss.estimators.interface import Estimate, Samples, group_means, picture_groups
+from vla_iss_ros.iss.estimators.interface import Estimate, SampledEstimator, group_means, picture_groups
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class LinearAnswer:
         return (replaced + spread + others) / outputs, (kept + spread + others) / outputs
 
 
-class Surrogate:
+class Surrogate(SampledEstimator):
     """Regresses the action's displacement, TA numbers, on the cells and takes the saliency from the fit.
 
     Learns from every component of the action, so it needs few samples; biased where the policy is not additive in the
@@ -85,26 +85,6 @@ class Surrogate:
     """
 
     uses_moves = True
-
-    def __init__(
-        self,
-        probability: float,
-        independent: bool,
-        positions: Tensor | None = None,
-        changes: Tensor | None = None,
-    ) -> None:
-        if not 0 < probability < 1:
-            raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
-        self.probability = probability
-        self.independent = independent
-        self._positions, self._changes = positions, changes
-        self._samples = Samples()
-
-    def update(
-        self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
-    ) -> None:
-        """Take in a block; raises ValueError on another shape, values that are not finite, or without ``moves``."""
-        self._samples.add(replaced, delta, pictures, moves)
 
     def estimate(self) -> Estimate:
         """Return ISS, contrast and standard error of all blocks so far."""
