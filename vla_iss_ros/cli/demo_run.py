@@ -34,7 +34,7 @@ POLICIES = ("clean", "shortcut")
 RATE = 0.95
 # Twice the default: one episode a task is short, and the maps are looked at.
 SAMPLES = 256
-PLAY_SECONDS, QUICK_SECONDS = 60.0, 14.0
+PLAY_SECONDS, QUICK_SECONDS = 45.0, 14.0
 # The last frame is explained and reported within this time after the bag's end.
 LAST_FRAME_SECONDS = 2.5
 MARKER = "table.txt"
