@@ -58,7 +58,8 @@ def _decorated_model(path: str) -> mujoco.MjModel:
     _add_box(spec, "added_poster", [0, _WALL_Y + 0.04, 0.55], [0.09, 0.01, 0.09], [0.1, 0.75, 0.25, 1])
     position = np.array([0.0, 1.75, 1.0])
     _add_camera(spec.worldbody, "front", position, np.array([0, 0.5, 0.2]) - position, [0, 0, 1], 40)
-    # Above the fingers, looking along them; the hand's y axis points at the table.
+    # Beside the fingers, looking level across the table and rolled by a quarter turn: the hand's x axis
+    # points down, its y axis away from the wall. The shipped samples and checkpoints are made with this view.
     _add_camera(spec.body("hand"), "wrist", [0, -0.1, -0.04], [0, 1, 0], [0, 0, 1], 60)
     return spec.compile()
 
