@@ -61,9 +61,9 @@ class _ByArms(SampledEstimator):
 class Hajek(_ByArms):
     """Self-normalised means: sum(delta z) / sum(z); consistent, and far less noisy than fixed denominators.
 
-    Post-stratified by baseline picture: donors differ in how far they move the action whatever is replaced (a quarter
-    to two thirds of the variance on the shipped policies), which says nothing of the cells. So each divergence is
-    measured from the mean of its picture, once every picture has ``ENOUGH`` samples.
+    Post-stratified by baseline picture: donors differ in how far they move the action whatever is replaced, which
+    says nothing of the cells. So each divergence is measured from the mean of its picture, once every picture has
+    ``ENOUGH`` samples.
     """
 
     ENOUGH = 4
