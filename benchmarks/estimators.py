@@ -144,7 +144,9 @@ def run(probability: float, quick: bool) -> None:
             load_policy(f"builtin:{path}", "cpu"), observation, f"{checkpoint}_{place}", probability
         )
         for seed in range(100, 100 + repeats):
-            others = [name for name in REGISTRY if name != "horvitz_thompson"]
+            # Those with a plan of their own take no design's samples.
+            sampled = [name for name, kind in REGISTRY.items() if kind.plan is None]
+            others = [name for name in sampled if name != "horvitz_thompson"]
             found = bench.correlations(others, "balanced", COUNTS, seed)
             found |= bench.correlations(["horvitz_thompson"], "bernoulli", LONG_COUNTS, seed)
             for name, curve in found.items():

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from vla_iss_ros import settings
+from vla_iss_ros.iss import estimators, plans
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,12 +50,21 @@ def test_every_setting_is_described_and_its_default_allowed():
         ({"actor_labels": [1], "support_labels": [1]}, "name each once"),
         ({"nmr_warn_ratio": 2.0, "nmr_error_ratio": 1.0}, "must not be below nmr_warn_ratio 2.0, got 1.0"),
         ({"samples": 16, "block_size": 32}, "samples must be at least block_size 32, got 16"),
+        ({"estimator": "exact"}, "at most 16 cells over all cameras, got 49 a camera; set grid to 2"),
+        ({"estimator": "exact", "grid": 5}, "got 25 a camera"),
+        ({"estimator": "exact", "grid": 2, "time_budget": 0.5}, "time_budget must be 0 for exact, got 0.5"),
         ({"smples": 16}, r"unknown settings \['smples'\]"),
     ],
 )
 def test_what_is_not_allowed_is_named(values, message):
     with pytest.raises(ValueError, match=message):
         settings.check(values)
+
+
+def test_what_exact_takes_is_what_its_plan_takes():
+    assert settings.BY_NAME["samples"].maximum == plans.MOST_EVALUATIONS
+    assert settings.check({"estimator": "exact", "grid": 4}).grid ** 2 == plans.MOST_CELLS
+    assert set(settings.BY_NAME["estimator"].choices) == set(estimators.REGISTRY)
 
 
 def test_numbers_are_taken_as_floats_and_lists_are_copied():

@@ -77,8 +77,19 @@ METHOD: tuple[Setting, ...] = (
     Setting(
         "estimator",
         "spatial",
-        "How a map is made of the policy's answers; spatial is a regression, horvitz_thompson the paper's.",
-        choices=("spatial", "hajek", "horvitz_thompson", "surrogate", "regression_adjusted"),
+        "How a map is made of the policy's answers; spatial is a regression, horvitz_thompson the paper's. "
+        "leave_one_out replaces each cell alone, in whole rounds of C samples and at least one; exact runs all "
+        "2^C coalitions of at most 16 cells to the end, whatever samples says, and takes no time_budget. Neither "
+        "uses design.",
+        choices=(
+            "spatial",
+            "hajek",
+            "horvitz_thompson",
+            "surrogate",
+            "regression_adjusted",
+            "leave_one_out",
+            "exact",
+        ),
     ),
     Setting(
         "mask_layout",
@@ -246,11 +257,26 @@ def _check_together(settings: Any) -> None:
         raise ValueError(f"samples must be at least block_size {settings.block_size}, got {settings.samples}")
     if settings.estimator == "regression_adjusted" and settings.samples < 4:
         raise ValueError(f"samples must be at least 4 for regression_adjusted, got {settings.samples}")
+    if settings.estimator == "exact":
+        _check_exact(settings)
     shared = set(settings.actor_labels) & set(settings.support_labels)
     if shared:
         raise ValueError(f"labels {sorted(shared)} are in actor_labels and in support_labels; name each once")
     if not settings.cameras or len(set(settings.cameras)) != len(settings.cameras):
         raise ValueError(f"cameras must be different names and not empty, got {settings.cameras}")
+
+
+def _check_exact(settings: Any) -> None:
+    # One camera is the least; how many the policy has is known only where the policy is.
+    if settings.grid**2 > 16:
+        raise ValueError(
+            f"exact takes at most 16 cells over all cameras, got {settings.grid**2} a camera; "
+            "set grid to 2 or use another estimator"
+        )
+    if settings.time_budget > 0:
+        raise ValueError(
+            f"time_budget must be 0 for exact, got {settings.time_budget}; a part of all coalitions is no result"
+        )
 
 
 def as_yaml() -> str:

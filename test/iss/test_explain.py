@@ -26,20 +26,30 @@ def explain(policy, observation=None, regions=None, **values):
 @pytest.mark.parametrize("baseline", ["donor", "blur", "mean_colour"])
 @pytest.mark.parametrize("layout", ["per_view", "stitched"])
 def test_polarity_the_cell_that_is_read_gets_the_maximum(estimator, design, baseline, layout):
-    policy = ToyPolicy(reads_cell(view=1, row=2, column=4))
+    grid, row, column = (2, 1, 0) if estimator == "exact" else (7, 2, 4)
+    policy = ToyPolicy(reads_cell(1, row, column, grid))
     result = explain(
-        policy, samples=512, estimator=estimator, design=design, baseline=baseline, mask_layout=layout
+        policy,
+        samples=512,
+        estimator=estimator,
+        design=design,
+        baseline=baseline,
+        mask_layout=layout,
+        grid=grid,
     )
-    cell = 49 + 2 * 7 + 4
+    cell = grid**2 + row * grid + column
     assert result.estimate.contrast.argmax() == cell
     assert result.estimate.iss.argmax() == cell
     assert result.estimate.contrast[cell] > 0
 
 
+# 32 cells and 96 samples: three of four rounds of leave_one_out.
+@pytest.mark.parametrize(("estimator", "grid"), [("spatial", 7), ("leave_one_out", 4), ("exact", 2)])
 @pytest.mark.parametrize("batch_size", [2, 3, 4])
-def test_the_map_does_not_depend_on_the_batch_size(batch_size):
+def test_the_map_does_not_depend_on_the_batch_size(estimator, grid, batch_size):
     policy = ToyPolicy(lambda images: images.mean((1, 2))[:, :, :4].pow(2))
-    whole, parts = explain(policy, batch_size=64), explain(policy, batch_size=batch_size)
+    whole = explain(policy, estimator=estimator, grid=grid, batch_size=64)
+    parts = explain(policy, estimator=estimator, grid=grid, batch_size=batch_size)
     torch.testing.assert_close(parts.estimate.contrast, whole.estimate.contrast, rtol=1e-4, atol=1e-9)
     torch.testing.assert_close(
         parts.estimate.standard_error, whole.estimate.standard_error, rtol=1e-4, atol=1e-9
@@ -52,13 +62,35 @@ def test_batches_are_equal_within_a_block_and_hold_row_zero():
     assert policy.batches == [1] + [17] * 6
 
 
-@pytest.mark.parametrize("estimator", sorted(REGISTRY))
+@pytest.mark.parametrize("estimator", sorted(name for name, kind in REGISTRY.items() if kind.plan is None))
 @pytest.mark.parametrize("samples", [97, 111, 112, 127])
 def test_any_number_of_samples_has_standard_errors(estimator, samples):
     policy = ToyPolicy(reads_cell(0, 3, 3))
     result = explain(policy, samples=samples, estimator=estimator, batch_size=33)
     assert result.samples == samples
     assert torch.isfinite(result.estimate.standard_error).all()
+
+
+@pytest.mark.parametrize("samples", [32, 63, 64, 100, 127, 128, 1000])
+def test_leave_one_out_takes_whole_rounds_and_each_picture_once(samples):
+    result = explain(ToyPolicy(reads_cell(0, 1, 1, 4)), samples=samples, estimator="leave_one_out", grid=4)
+    rounds = min(samples // 32, len(DONORS))
+    assert result.samples == 32 * rounds
+    assert torch.isfinite(result.estimate.contrast).all()
+    assert torch.isfinite(result.estimate.standard_error).all() == (rounds > 1)
+    assert (result.estimate.standard_error == 0).all() == (rounds == len(DONORS))
+
+
+def test_leave_one_out_takes_one_round_where_samples_are_fewer_than_cells():
+    result = explain(ToyPolicy(reads_cell(0, 3, 3)), samples=40, estimator="leave_one_out")
+    assert (result.samples, result.stop_reason) == (98, "samples")
+
+
+@pytest.mark.parametrize("samples", [32, 5000])
+def test_exact_takes_all_coalitions_whatever_is_asked_for(samples):
+    result = explain(ToyPolicy(reads_cell(0, 1, 1, 2)), samples=samples, estimator="exact", grid=2)
+    assert result.samples == 2**8 * len(DONORS)
+    assert (result.estimate.standard_error == 0).all()
 
 
 def test_out_of_memory_halves_the_batch_and_remembers_it():
@@ -144,6 +176,29 @@ def test_time_budget_stops_after_a_block():
     assert result.samples == 32
     assert result.stop_reason == "time budget"
     assert explain(ToyPolicy(reads_cell(0, 0, 0))).stop_reason == "samples"
+
+
+def test_time_budget_stops_leave_one_out_after_a_whole_round():
+    policy = ToyPolicy(reads_cell(0, 0, 0))
+    result = explain(policy, samples=400, block_size=16, estimator="leave_one_out", time_budget=1e-9)
+    assert (result.samples, result.stop_reason) == (98, "time budget")
+    assert torch.isfinite(result.estimate.contrast).all()
+
+
+def test_time_budget_does_not_cut_exact():
+    chosen = settings.check({"estimator": "exact", "grid": 2, "effects": False})
+    hurried = dataclasses.replace(chosen, time_budget=1e-9)  # which check refuses
+    result = Explainer(ToyPolicy(reads_cell(0, 0, 0, 2)), hurried, DONORS).explain(observe(0))
+    assert (result.samples, result.stop_reason) == (2**8 * len(DONORS), "samples")
+
+
+def test_too_many_cells_for_exact_are_named():
+    chosen = settings.check({"estimator": "exact", "grid": 4, "effects": False})
+    with pytest.raises(ValueError, match=r"takes at most 16 cells, got 32; set grid to 2 or use another"):
+        Explainer(ToyPolicy(reads_cell(0, 0, 0)), chosen, DONORS).explain(observe(0))
+    one_camera = ToyPolicy(reads_cell(0, 0, 0), cameras=("front",))
+    with pytest.raises(ValueError, match="65536 coalitions with each of 4 baseline pictures"):
+        Explainer(one_camera, chosen, DONORS).explain(observe(0))
 
 
 def test_on_block_can_end_the_work():

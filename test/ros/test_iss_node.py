@@ -238,6 +238,7 @@ def test_parameters_change_between_frames_and_are_checked_together(robot, node):
     for changes, reason in (
         ({"keep_probability": 2.0}, "keep_probability"),
         ({"estimator": "magic"}, "estimator must be one of "),
+        ({"estimator": "exact"}, "exact enumerates 2^C coalitions and takes at most 16 cells, got 18"),
         ({"policy": "builtin:elsewhere"}, "policy can change only while the node is not configured"),
         ({"nmr_error_ratio": 0.5}, "nmr_error_ratio must not be below nmr_warn_ratio 1.0, got 0.5"),
         ({"actor_labels": [2]}, "labels [2] are in actor_labels and in support_labels"),

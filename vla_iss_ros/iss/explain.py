@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vla_iss_ros.iss import designs, divergences, estimators, interventions
+from vla_iss_ros.iss.blocks import make_blocks
 from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.effects import Effect, Replacements, mean_state_tensor, measure_effects
 from vla_iss_ros.iss.explanation import Explanation
@@ -133,24 +134,18 @@ class _Run:
 
     def _sample(self, on_block: Callable[[int], None] | None) -> tuple[estimators.Estimator, int, float, str]:
         settings, design = self._settings, self._explainer._design
-        replace_probability = 1 - settings.keep_probability
+        cells, pictures = self._cells, self._picture_count()
         estimator = estimators.REGISTRY[settings.estimator](
-            replace_probability, design.independent, self._cells.positions, self._changes()
+            1 - settings.keep_probability, design.independent, cells.positions, self._changes(), pictures
         )
         done, total, stop_reason = 0, 0.0, "samples"
-        while done < settings.samples:
-            count = settings.block_size
-            if settings.samples - done < 1.5 * count:
-                # A short last block could replace or keep a cell in all of its samples and say nothing of it.
-                count = settings.samples - done
-            replaced = design.draw(count, self._cells.count, replace_probability, self._generator)
-            chosen = interventions.choose_pictures(count, self._picture_count(), self._generator)
-            delta, moves = self._measure(replaced, chosen, estimator.uses_moves)
-            estimator.update(replaced, delta, chosen, moves)
-            done, total = done + count, total + float(delta.sum())
+        for block in make_blocks(estimator.plan, design, settings, cells.count, pictures, self._generator):
+            delta, moves = self._measure(block.replaced, block.chosen, estimator.uses_moves)
+            estimator.update(block.replaced, delta, block.chosen, moves)
+            done, total = done + len(delta), total + float(delta.sum())
             if on_block is not None:
                 on_block(done)
-            if time.perf_counter() >= self._deadline and done < settings.samples:
+            if block.may_stop and time.perf_counter() >= self._deadline:
                 stop_reason = "time budget"
                 break
         return estimator, done, total / done, stop_reason

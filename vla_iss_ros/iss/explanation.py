@@ -20,8 +20,9 @@ class Explanation:
     """The saliency of one observation and what follows from it.
 
     ``stamp``: the observation's, ns. ``actions``: the answer to the unperturbed observation, one row.
-    ``stop_reason``: samples or time budget. ``noise_floor``: largest divergence between the unperturbed row of any
-    two batches, in units of delta; contrasts near it mean nothing. ``mean_delta``: over all interventions.
+    ``stop_reason``: samples (all that the estimator takes) or time budget. ``noise_floor``: largest divergence
+    between the unperturbed row of any two batches, in units of delta; contrasts near it mean nothing.
+    ``mean_delta``: over all interventions.
     ``ratios``: NMR by k. ``shared_noise``: False when the policy could not be given its sampling noise, so that its
     own spread is in every number. ``seconds``: time spent in prepare, policy and estimate.
 

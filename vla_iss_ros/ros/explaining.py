@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from vla_iss_ros.iss.estimators import REGISTRY
 from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.ros.agreement import TASK as AGREEMENT
@@ -47,13 +48,16 @@ class ExplainingPipeline:
         self.waiters = Waiters()
 
     def check(self, settings: Any) -> None:
-        """Raise ValueError when ``settings`` need donors that were not loaded."""
+        """Raise ValueError when ``settings`` need donors that were not loaded, or fewer cells than there are."""
         if settings.baseline == "donor" and not self._donors:
             raise ValueError(
                 "baseline donor needs recorded frames and none are loaded; clean the node up, set donors to "
                 "a directory made by gather_donors and configure it again, or set baseline to blur or "
                 "mean_colour"
             )
+        plan = REGISTRY[settings.estimator].plan
+        if plan is not None:
+            plan.check(settings.grid**2 * len(self.policy.spec.camera_names), pictures=1)
 
     def period(self, settings: Any) -> float:
         """Return the least seconds between two explanations."""

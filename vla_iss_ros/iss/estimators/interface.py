@@ -12,6 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vla_iss_ros.iss.plans import Plan
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -29,10 +31,21 @@ class Estimate:
 class Estimator(Protocol):
     """Takes blocks of interventions one after another and can be asked at any time.
 
-    ``uses_moves``: whether ``update`` needs the moves.
+    ``uses_moves``: whether ``update`` needs the moves. ``plan``: the complete list of interventions that it needs;
+    None where it takes what a design draws.
     """
 
     uses_moves: bool
+    plan: Plan | None
+
+    def __init__(
+        self,
+        probability: float,
+        independent: bool,
+        positions: Tensor | None = None,
+        changes: Tensor | None = None,
+        pictures: int = 1,
+    ) -> None: ...
 
     def update(
         self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
@@ -45,6 +58,25 @@ class Estimator(Protocol):
 
     def estimate(self) -> Estimate:
         """Return the estimate from all blocks so far; raises ValueError before the first."""
+
+
+def check_block(replaced: Tensor, delta: Tensor, pictures: Tensor | None, most: int | None = None) -> Tensor:
+    """Return which baseline picture each sample used, int64 [n] on the host; without ``pictures`` the first.
+
+    Raises ValueError unless ``replaced`` is [n, C] and ``delta`` [n], finite, n > 0, and the pictures below ``most``.
+    """
+    if replaced.ndim != 2 or delta.shape != replaced.shape[:1] or not len(delta):
+        raise ValueError(
+            f"need [n, C] and [n] with n > 0, got {list(replaced.shape)} and {list(delta.shape)}"
+        )
+    if not torch.isfinite(delta).all():
+        raise ValueError("divergences must be finite; the policy or its input is broken")
+    used = torch.zeros(len(delta), dtype=torch.int64) if pictures is None else pictures.to("cpu")
+    if most is not None and int(used.max()) >= most:
+        raise ValueError(
+            f"there are {most} baseline pictures, got number {int(used.max())}; numbers start at 0"
+        )
+    return used
 
 
 class Samples:
@@ -63,15 +95,9 @@ class Samples:
         self, replaced: Tensor, delta: Tensor, pictures: Tensor | None, moves: Tensor | None = None
     ) -> None:
         """Take in one block; raises ValueError on another shape or on values that are not finite."""
-        if replaced.ndim != 2 or delta.shape != replaced.shape[:1] or not len(delta):
-            raise ValueError(
-                f"need [n, C] and [n] with n > 0, got {list(replaced.shape)} and {list(delta.shape)}"
-            )
-        if not torch.isfinite(delta).all():
-            raise ValueError("divergences must be finite; the policy or its input is broken")
+        used = check_block(replaced, delta, pictures)
         self._replaced.append(replaced.to("cpu", torch.bool))
         self._delta.append(delta.to("cpu", torch.float64))
-        used = torch.zeros(len(delta), dtype=torch.int64) if pictures is None else pictures.to("cpu")
         self._pictures.append(used)
         self._moves.append(None if moves is None else moves.to("cpu", torch.float32))
 
@@ -94,15 +120,16 @@ class Samples:
         return [len(block) for block in self._delta]
 
 
-class SampledEstimator:
-    """An estimator that keeps its samples and computes when it is asked.
+class CellEstimator:
+    """What every estimator is made with.
 
     ``probability`` of replacement in (0, 1), ValueError otherwise; ``independent``: whether the design's samples are;
     ``positions`` int [C, 3], view, row and column of every cell; ``changes`` [C], root mean square change of every
-    cell's pixels when it is replaced.
+    cell's pixels when it is replaced; ``pictures``: how many baseline pictures there are to choose from.
     """
 
     uses_moves = False
+    plan: Plan | None = None
 
     def __init__(
         self,
@@ -110,12 +137,28 @@ class SampledEstimator:
         independent: bool,
         positions: Tensor | None = None,
         changes: Tensor | None = None,
+        pictures: int = 1,
     ) -> None:
         if not 0 < probability < 1:
             raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
         self.probability = probability
         self.independent = independent
+        self.pictures = pictures
         self._positions, self._changes = positions, changes
+
+
+class SampledEstimator(CellEstimator):
+    """An estimator that keeps its samples and computes when it is asked."""
+
+    def __init__(
+        self,
+        probability: float,
+        independent: bool,
+        positions: Tensor | None = None,
+        changes: Tensor | None = None,
+        pictures: int = 1,
+    ) -> None:
+        super().__init__(probability, independent, positions, changes, pictures)
         self._samples = Samples()
 
     def update(
