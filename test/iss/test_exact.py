@@ -222,6 +222,26 @@ def test_a_policy_that_never_moves_has_a_zero_map(name):
     assert result.standard_error.abs().max() == 0
 
 
+@pytest.mark.parametrize("samples", [64, 5000])
+def test_samples_and_time_budget_do_not_matter(samples):
+    observation, donors = random_frame(4, CAMERAS[:2])
+    chosen = settings.check({"estimator": "exact", "grid": 2, "effects": False, "samples": samples})
+    hurried = dataclasses.replace(chosen, time_budget=1e-9)  # which check refuses
+    policy = ToyPolicy(reads_everything(2), CAMERAS[:2])
+    result = Explainer(policy, hurried, donors).explain(observation)
+    assert (result.samples, result.stop_reason) == (2**8 * 3, "samples")
+    assert (result.estimate.standard_error == 0).all()
+
+
+def test_too_much_for_a_frame_is_named():
+    observation, donors = random_frame(4, CAMERAS[:2])
+    values = {"estimator": "exact", "grid": 4}
+    with pytest.raises(ValueError, match=r"takes at most 16 cells, got 32; set grid to 2 or use another"):
+        explain(reads_everything(2), observation, donors, CAMERAS[:2], **values)
+    with pytest.raises(ValueError, match="65536 coalitions with each of 3 baseline pictures"):
+        explain(reads_everything(1), observation, donors, ("front",), **values)
+
+
 def test_seed_and_block_size_do_not_matter():
     observation, donors = random_frame(4, ("front",))
     maps = [

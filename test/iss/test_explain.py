@@ -71,28 +71,6 @@ def test_any_number_of_samples_has_standard_errors(estimator, samples):
     assert torch.isfinite(result.estimate.standard_error).all()
 
 
-@pytest.mark.parametrize("samples", [32, 63, 64, 100, 127, 128, 1000])
-def test_leave_one_out_takes_whole_rounds_and_each_picture_once(samples):
-    result = explain(ToyPolicy(reads_cell(0, 1, 1, 4)), samples=samples, estimator="leave_one_out", grid=4)
-    rounds = min(samples // 32, len(DONORS))
-    assert result.samples == 32 * rounds
-    assert torch.isfinite(result.estimate.contrast).all()
-    assert torch.isfinite(result.estimate.standard_error).all() == (rounds > 1)
-    assert (result.estimate.standard_error == 0).all() == (rounds == len(DONORS))
-
-
-def test_leave_one_out_takes_one_round_where_samples_are_fewer_than_cells():
-    result = explain(ToyPolicy(reads_cell(0, 3, 3)), samples=40, estimator="leave_one_out")
-    assert (result.samples, result.stop_reason) == (98, "samples")
-
-
-@pytest.mark.parametrize("samples", [32, 5000])
-def test_exact_takes_all_coalitions_whatever_is_asked_for(samples):
-    result = explain(ToyPolicy(reads_cell(0, 1, 1, 2)), samples=samples, estimator="exact", grid=2)
-    assert result.samples == 2**8 * len(DONORS)
-    assert (result.estimate.standard_error == 0).all()
-
-
 def test_out_of_memory_halves_the_batch_and_remembers_it():
     plain = reads_cell(0, 3, 3)
 
@@ -176,29 +154,6 @@ def test_time_budget_stops_after_a_block():
     assert result.samples == 32
     assert result.stop_reason == "time budget"
     assert explain(ToyPolicy(reads_cell(0, 0, 0))).stop_reason == "samples"
-
-
-def test_time_budget_stops_leave_one_out_after_a_whole_round():
-    policy = ToyPolicy(reads_cell(0, 0, 0))
-    result = explain(policy, samples=400, block_size=16, estimator="leave_one_out", time_budget=1e-9)
-    assert (result.samples, result.stop_reason) == (98, "time budget")
-    assert torch.isfinite(result.estimate.contrast).all()
-
-
-def test_time_budget_does_not_cut_exact():
-    chosen = settings.check({"estimator": "exact", "grid": 2, "effects": False})
-    hurried = dataclasses.replace(chosen, time_budget=1e-9)  # which check refuses
-    result = Explainer(ToyPolicy(reads_cell(0, 0, 0, 2)), hurried, DONORS).explain(observe(0))
-    assert (result.samples, result.stop_reason) == (2**8 * len(DONORS), "samples")
-
-
-def test_too_many_cells_for_exact_are_named():
-    chosen = settings.check({"estimator": "exact", "grid": 4, "effects": False})
-    with pytest.raises(ValueError, match=r"takes at most 16 cells, got 32; set grid to 2 or use another"):
-        Explainer(ToyPolicy(reads_cell(0, 0, 0)), chosen, DONORS).explain(observe(0))
-    one_camera = ToyPolicy(reads_cell(0, 0, 0), cameras=("front",))
-    with pytest.raises(ValueError, match="65536 coalitions with each of 4 baseline pictures"):
-        Explainer(one_camera, chosen, DONORS).explain(observe(0))
 
 
 def test_on_block_can_end_the_work():

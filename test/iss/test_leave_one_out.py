@@ -112,6 +112,26 @@ def test_the_map_is_the_mean_over_donors_of_replacing_each_cell_alone():
     assert torch.equal(result.estimate.iss, result.estimate.contrast)
 
 
+@pytest.mark.parametrize("samples", [8, 15, 16, 23, 24, 500])
+def test_rounds_are_whole_and_each_picture_comes_once(samples):
+    result = explain(reads_cell(0, 1, 1, 2), samples)
+    rounds = min(samples // 8, 3)
+    assert (result.samples, result.stop_reason) == (8 * rounds, "samples")
+    assert torch.isfinite(result.estimate.contrast).all()
+    assert torch.isfinite(result.estimate.standard_error).all() == (rounds > 1)
+    assert (result.estimate.standard_error == 0).all() == (rounds == 3)
+
+
+def test_one_round_is_run_where_samples_are_fewer_than_cells():
+    assert explain(reads_cell(0, 3, 3), samples=40, grid=7).samples == 98
+
+
+def test_time_budget_stops_after_a_whole_round():
+    result = explain(reads_cell(0, 0, 0), samples=400, grid=7, block_size=16, time_budget=1e-9)
+    assert (result.samples, result.stop_reason) == (98, "time budget")
+    assert torch.isfinite(result.estimate.contrast).all()
+
+
 def test_keep_probability_and_design_play_no_part():
     plain = explain(reads_cell(0, 1, 1, 2))
     other = explain(reads_cell(0, 1, 1, 2), keep_probability=0.2, design="sobol")
