@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from vla_iss_ros.iss import designs, divergences, estimators, interventions
+from vla_iss_ros.iss.canvas import CameraSize, PolicySize
 from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.effects import Effect, Replacements, mean_state_tensor, measure_effects
-from vla_iss_ros.iss.evaluation import BatchLimit, Evaluator, ExplainablePolicy
+from vla_iss_ros.iss.evaluation import Evaluator, ExplainablePolicy, Resources
 from vla_iss_ros.iss.explanation import Explanation
 from vla_iss_ros.iss.nmr import PERCENTS, NuisanceMassRatio, nuisance_mass_ratios, undefined
 from vla_iss_ros.iss.observation import Observation
@@ -32,7 +33,7 @@ class Explainer:
     def __init__(self, policy: ExplainablePolicy, settings: Any, donors: Sequence[Observation] = ()) -> None:
         self._policy = policy
         self._settings = settings
-        self._limit = BatchLimit(settings.batch_size)
+        self._resources = Resources.of(policy, settings)
         self._design = designs.REGISTRY[settings.design]()
         self._divergence = divergences.REGISTRY["action_mse"]
         if settings.baseline == "donor" and not donors:
@@ -42,25 +43,22 @@ class Explainer:
             )
         self._donors = self._prepare_donors(donors) if donors else None
         self._instructions = tuple(dict.fromkeys(donor.instruction for donor in donors if donor.instruction))
-        self._baseline = self._make_baseline()
+        self._baseline = interventions.make_baseline(settings, self._donors)
+        self._canvases: CameraSize | PolicySize = (
+            CameraSize(policy, settings, donors)
+            if settings.composite_resolution == "camera"
+            else PolicySize(settings)
+        )
 
     @property
     def batch_size(self) -> int:
         """Rows in one run of the policy; smaller than asked for where memory ran out."""
-        return self._limit.rows
+        return self._resources.rows
 
     def _prepare_donors(self, donors: Sequence[Observation]) -> interventions.Donor:
         with torch.inference_mode():
             prepared = [self._policy.preprocess(donor) for donor in donors]
             return interventions.Donor(prepared, [donor.instruction for donor in donors])
-
-    def _make_baseline(self) -> interventions.Baseline:
-        if self._settings.baseline == "blur":
-            return interventions.Blur(self._settings.blur_sigma)
-        if self._settings.baseline == "mean_colour":
-            return interventions.MeanColour()
-        assert self._donors is not None
-        return self._donors
 
     def explain(
         self,
@@ -93,17 +91,11 @@ class _Run:
         self._base = policy.preprocess(observation)
         self._cells = CellGrid.over(self._base, settings.grid, settings.mask_layout == "stitched")
         self._pictures = explainer._baseline.pictures(self._base, observation.instruction)
+        canvas = explainer._canvases.canvas(observation, self._base, self._cells, self._pictures)
         noise = policy.sample_noise(self._generator)
         self.seconds = {"prepare": time.perf_counter() - started, "policy": 0.0, "estimate": 0.0}
         self._evaluator = Evaluator(
-            policy,
-            self._base,
-            self._cells,
-            self._pictures,
-            noise,
-            quantise=settings.quantise,
-            divergence=explainer._divergence,
-            limit=explainer._limit,
+            policy, self._base, canvas, noise, explainer._divergence, explainer._resources
         )
 
     def finish(self, regions: RegionMap | None, on_block: Callable[[int], None] | None) -> Explanation:

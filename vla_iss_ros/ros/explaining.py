@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from vla_iss_ros.iss.canvas import refuse_camera_size
 from vla_iss_ros.iss.explain import Explainer
+from vla_iss_ros.iss.lane import refuse_precision
 from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.ros.agreement import TASK as AGREEMENT
 from vla_iss_ros.ros.agreement import CommandedActions
@@ -47,7 +49,10 @@ class ExplainingPipeline:
         self.waiters = Waiters()
 
     def check(self, settings: Any) -> None:
-        """Raise ValueError when ``settings`` need donors that were not loaded."""
+        """Raise ValueError when ``settings`` need what the policy cannot do, or donors that were not loaded."""
+        refuse_precision(settings.precision, self.policy.device)
+        if settings.composite_resolution == "camera":
+            refuse_camera_size(self.policy)
         if settings.baseline == "donor" and not self._donors:
             raise ValueError(
                 "baseline donor needs recorded frames and none are loaded; clean the node up, set donors to "
