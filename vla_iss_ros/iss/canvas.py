@@ -112,4 +112,5 @@ def refuse_camera_size(policy: Any) -> None:
 
 def pixels_of(image: Any, device: torch.device) -> Tensor:
     """Return a camera image uint8 [H, W, 3] as float32 [1, 3, H, W] in [0, 1] on ``device``."""
-    return torch.from_numpy(image).to(device).permute(2, 0, 1)[None].to(torch.float32).contiguous() / 255
+    # Turned over while a number is one byte.
+    return torch.from_numpy(image).to(device).permute(2, 0, 1)[None].contiguous().to(torch.float32).div_(255)
