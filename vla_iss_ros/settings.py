@@ -98,8 +98,21 @@ METHOD: tuple[Setting, ...] = (
         choices=("per_view", "stitched"),
     ),
     Setting("quantise", False, "Cut perturbed images to 8 bits, as the paper's code does."),
+    Setting(
+        "composite_resolution",
+        "policy",
+        "Size at which images and what replaces them are mixed: the policy's, or the camera's (slower; needs a "
+        "policy that can resize).",
+        choices=("policy", "camera"),
+    ),
     Setting("block_size", 32, "Samples drawn together; the estimate can stop after any block.", "1", 2, 4096),
     Setting("batch_size", 64, "Rows in one run of the policy; changes speed, never the map.", "1", 2, 4096),
+    Setting(
+        "precision",
+        "float32",
+        "Arithmetic within the policy: float32 (as torch is set), tf32 (CUDA alone) or bfloat16 (autocast).",
+        choices=("float32", "tf32", "bfloat16"),
+    ),
     Setting(
         "time_budget", 0.0, "Stop sampling a frame after this time; 0 is without limit.", "s", 0.0, 600.0
     ),

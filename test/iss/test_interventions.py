@@ -59,7 +59,7 @@ def test_composite_by_hand(count):
     image, pictures = torch.zeros(1, 3, 1, 2), torch.tensor([1.0, 0.5]).view(2, 1, 1, 1).expand(2, 3, 1, 2)
     coverage = torch.tensor([0.0, 0.25]).view(1, 1, 1, 2).expand(count, 1, 1, 2)
     chosen = torch.arange(count) % 2
-    mixed = interventions.composite(image, pictures, chosen, coverage, quantise=False)
+    mixed = interventions.composite(image, pictures - image, chosen, coverage, quantise=False)
     assert mixed.shape == (count, 3, 1, 2)
     for row in range(count):
         assert mixed[row, 0, 0].tolist() == pytest.approx([0.0, 0.25 if row % 2 == 0 else 0.125])
@@ -67,13 +67,17 @@ def test_composite_by_hand(count):
 
 def test_no_coverage_leaves_the_image_bit_for_bit():
     image, donors = picture(1), torch.cat([picture(2), picture(3)])
-    mixed = interventions.composite(image, donors, torch.tensor([0, 1, 1]), torch.zeros(3, 1, 32, 32), False)
+    mixed = interventions.composite(
+        image, donors - image, torch.tensor([0, 1, 1]), torch.zeros(3, 1, 32, 32), False
+    )
     assert torch.equal(mixed, image.expand(3, -1, -1, -1))
 
 
 def test_quantise_cuts_to_eight_bits():
     image = torch.full((1, 3, 1, 1), 100.9 / 255)
-    mixed = interventions.composite(image, image, torch.tensor([0]), torch.ones(1, 1, 1, 1), quantise=True)
+    mixed = interventions.composite(
+        image, torch.zeros_like(image), torch.tensor([0]), torch.ones(1, 1, 1, 1), quantise=True
+    )
     assert mixed[0, 0, 0, 0] * 255 == pytest.approx(100.0, abs=1e-4)
 
 

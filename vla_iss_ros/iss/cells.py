@@ -76,26 +76,11 @@ class CellGrid:
         ``replaced`` [N, C] is 1 at replaced cells. Edges are soft: bilinear upsampling as in RISE (Petsiuk et al.,
         2018). Pixels outside a view's content are never replaced.
         """
-        grids = self._grids(replaced.to(torch.float32))
-        if self.stitched:
-            return self._stitched_coverage(grids)
-        covered = {}
-        for index, view in enumerate(self.views):
-            top, left, height, width = view.content
-            soft = _upsample(grids[:, index : index + 1], (height, width))
-            below, right = view.height - top - height, view.width - left - width
-            padded = (top, left, below, right) != (0, 0, 0, 0)
-            covered[view.name] = functional.pad(soft, (left, right, top, below)) if padded else soft
-        return covered
+        return self.spread(replaced.device)(replaced)
 
-    def _stitched_coverage(self, grids: Tensor) -> dict[str, Tensor]:
-        height, width = self.views[0].height, self.views[0].width
-        side_by_side = grids.permute(0, 2, 1, 3).flatten(2)[:, None]
-        picture = _upsample(side_by_side, (height, width * len(self.views)))
-        return {
-            view.name: picture[..., index * width : (index + 1) * width]
-            for index, view in enumerate(self.views)
-        }
+    def spread(self, device: torch.device) -> Spread:
+        """Return what :meth:`coverage` computes with, made once for many calls."""
+        return Spread(self, device)
 
     def averages(self, pictures: Mapping[str, Tensor]) -> Tensor:
         """Return the mean [C] of one-channel pictures, camera name to float32 [1, 1, h, w], over every cell's area."""
@@ -111,7 +96,7 @@ class CellGrid:
 
         Upsampling is linear, so a map made of cells equals the same map accumulated over pixels.
         """
-        grids = self._grids(values.to(torch.float32))
+        grids = self.grids(values.to(torch.float32))
         if not self.stitched:
             return _upsample(grids, size)
         side_by_side = grids.permute(0, 2, 1, 3).flatten(2)[:, None]
@@ -120,12 +105,54 @@ class CellGrid:
 
     def by_view(self, values: Tensor) -> Mapping[str, Tensor]:
         """Split cell values [C] into one tensor [rows, columns] a camera."""
-        return dict(zip(self.names, self._grids(values[None])[0], strict=False))
+        return dict(zip(self.names, self.grids(values[None])[0], strict=False))
 
-    def _grids(self, values: Tensor) -> Tensor:
+    def grids(self, values: Tensor) -> Tensor:
+        """Return cell values [N, C] as [N, V, rows, columns]; raises ValueError for another number of cells."""
         if values.ndim != 2 or values.shape[1] != self.count:
             raise ValueError(f"cell values must be [N, {self.count}], got {list(values.shape)}")
         return values.unflatten(1, (len(self.views), self.rows, self.columns))
+
+
+class Spread:
+    """Spreads cells over the pixels of every view.
+
+    Bilinear upsampling is linear and separable: two small matrix products a view do it, to rounding.
+    """
+
+    def __init__(self, cells: CellGrid, device: torch.device) -> None:
+        self._cells = cells
+        self._factors = [_factors(cells, index, device) for index in range(len(cells.views))]
+
+    def __call__(self, replaced: Tensor) -> dict[str, Tensor]:
+        """Return the coverage of ``replaced`` [N, C], camera name to float32 [N, 1, h, w]."""
+        grids = self._cells.grids(replaced.to(torch.float32))
+        if self._cells.stitched:
+            grids = grids.permute(0, 2, 1, 3).flatten(2)[:, None].expand(-1, len(self._cells.views), -1, -1)
+        return {
+            # Rows first: the large product then comes out contiguous.
+            view.name: ((down @ grids[:, index]) @ across)[:, None]
+            for index, (view, (down, across)) in enumerate(zip(self._cells.views, self._factors, strict=True))
+        }
+
+
+def _factors(cells: CellGrid, index: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return how rows spread down [h, rows] and columns spread across [columns, w]; zero outside the content."""
+    view = cells.views[index]
+    if cells.stitched:
+        whole = _linear(cells.columns * len(cells.views), view.width * len(cells.views), device)
+        across = whole[:, index * view.width : (index + 1) * view.width].contiguous()
+        return _linear(cells.rows, view.height, device).T.contiguous(), across
+    top, left, height, width = view.content
+    down = functional.pad(_linear(cells.rows, height, device), (top, view.height - top - height))
+    across = functional.pad(_linear(cells.columns, width, device), (left, view.width - left - width))
+    return down.T.contiguous(), across
+
+
+def _linear(count: int, size: int, device: torch.device) -> Tensor:
+    """Return the linear upsampling of each of ``count`` unit vectors, float32 [count, size]."""
+    units = torch.eye(count, device=device)[None]
+    return functional.interpolate(units, size=size, mode="linear", align_corners=False)[0]
 
 
 def _upsample(grids: Tensor, size: tuple[int, int]) -> Tensor:

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vla_iss_ros.iss import designs, divergences, estimators, interventions
 from vla_iss_ros.iss.blocks import make_blocks
+from vla_iss_ros.iss.canvas import CameraSize, PolicySize
 from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.effects import Effect, Replacements, mean_state_tensor, measure_effects
+from vla_iss_ros.iss.evaluation import Evaluator, ExplainablePolicy, Resources
 from vla_iss_ros.iss.explanation import Explanation
 from vla_iss_ros.iss.nmr import PERCENTS, NuisanceMassRatio, nuisance_mass_ratios, undefined
-from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.region_map import RegionMap
 
 NO_REGIONS = "no regions: label images tell which positions are nuisance"
-
-
-class ExplainablePolicy(Protocol):
-    """What the loop needs of a policy; ``vla_iss_ros.policies.protocol.Policy`` says it in full."""
-
-    spec: Any
-    device: torch.device
-
-    def preprocess(self, observation: Observation) -> Prepared:
-        """Turn one observation into the policy's inputs."""
-
-    def sample_noise(self, generator: torch.Generator) -> Tensor | None:
-        """Draw one row of sampling noise, or None for a deterministic policy."""
-
-    def run_pixels(self, base: Prepared, images: Mapping[str, Tensor], noise: Tensor | None) -> Actions:
-        """Act on N variants of ``base``."""
 
 
 class Explainer:
@@ -48,7 +34,7 @@ class Explainer:
     def __init__(self, policy: ExplainablePolicy, settings: Any, donors: Sequence[Observation] = ()) -> None:
         self._policy = policy
         self._settings = settings
-        self.batch_size = settings.batch_size
+        self._resources = Resources.of(policy, settings)
         self._design = designs.REGISTRY[settings.design]()
         self._divergence = divergences.REGISTRY["action_mse"]
         if settings.baseline == "donor" and not donors:
@@ -58,20 +44,22 @@ class Explainer:
             )
         self._donors = self._prepare_donors(donors) if donors else None
         self._instructions = tuple(dict.fromkeys(donor.instruction for donor in donors if donor.instruction))
-        self._baseline = self._make_baseline()
+        self._baseline = interventions.make_baseline(settings, self._donors)
+        self._canvases: CameraSize | PolicySize = (
+            CameraSize(policy, settings, donors)
+            if settings.composite_resolution == "camera"
+            else PolicySize(settings)
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """Rows in one run of the policy; smaller than asked for where memory ran out."""
+        return self._resources.rows
 
     def _prepare_donors(self, donors: Sequence[Observation]) -> interventions.Donor:
         with torch.inference_mode():
             prepared = [self._policy.preprocess(donor) for donor in donors]
             return interventions.Donor(prepared, [donor.instruction for donor in donors])
-
-    def _make_baseline(self) -> interventions.Baseline:
-        if self._settings.baseline == "blur":
-            return interventions.Blur(self._settings.blur_sigma)
-        if self._settings.baseline == "mean_colour":
-            return interventions.MeanColour()
-        assert self._donors is not None
-        return self._donors
 
     def explain(
         self,
@@ -104,10 +92,12 @@ class _Run:
         self._base = policy.preprocess(observation)
         self._cells = CellGrid.over(self._base, settings.grid, settings.mask_layout == "stitched")
         self._pictures = explainer._baseline.pictures(self._base, observation.instruction)
-        self._noise = policy.sample_noise(self._generator)
+        canvas = explainer._canvases.canvas(observation, self._base, self._cells, self._pictures)
+        noise = policy.sample_noise(self._generator)
         self.seconds = {"prepare": time.perf_counter() - started, "policy": 0.0, "estimate": 0.0}
-        self._reference = self._run(self._base, {})
-        self._floor = 0.0
+        self._evaluator = Evaluator(
+            policy, self._base, canvas, noise, explainer._divergence, explainer._resources
+        )
 
     def finish(self, regions: RegionMap | None, on_block: Callable[[int], None] | None) -> Explanation:
         """Sample, estimate and put the result together."""
@@ -117,14 +107,15 @@ class _Run:
         ratios = self._ratios(estimate, regions)
         self.seconds["estimate"] += time.perf_counter() - started
         effects = self._effects() if self._settings.effects else ()
+        self.seconds["policy"] = self._evaluator.seconds
         return Explanation(
             stamp=self._observation.stamp,
             cells=self._cells,
             estimate=estimate,
-            actions=self._reference,
+            actions=self._evaluator.reference,
             samples=samples,
             stop_reason=stop_reason,
-            noise_floor=self._floor,
+            noise_floor=self._evaluator.noise_floor,
             mean_delta=mean_delta,
             ratios=ratios,
             effects=effects,
@@ -140,7 +131,7 @@ class _Run:
         )
         done, total, stop_reason = 0, 0.0, "samples"
         for block in make_blocks(estimator.plan, design, settings, cells.count, pictures, self._generator):
-            delta, moves = self._measure(block.replaced, block.chosen, estimator.uses_moves)
+            delta, moves = self._evaluator.measure(block.replaced, block.chosen, estimator.uses_moves)
             estimator.update(block.replaced, delta, block.chosen, moves)
             done, total = done + len(delta), total + float(delta.sum())
             if on_block is not None:
@@ -156,58 +147,6 @@ class _Run:
 
     def _picture_count(self) -> int:
         return len(next(iter(self._pictures.values())))
-
-    def _measure(self, replaced: Tensor, chosen: Tensor, with_moves: bool) -> tuple[Tensor, Tensor | None]:
-        """Return every intervention's divergence [n] and, if asked for, move [n, TA], on the host.
-
-        Out of memory, the batch is halved and the block measured again; the smaller size is remembered.
-        """
-        while True:
-            try:
-                return self._measure_in_batches(replaced, chosen, with_moves)
-            except torch.cuda.OutOfMemoryError:
-                if self._explainer.batch_size <= 2:
-                    raise
-                self._explainer.batch_size = max(2, self._explainer.batch_size // 2)
-                torch.cuda.empty_cache()
-
-    def _measure_in_batches(
-        self, replaced: Tensor, chosen: Tensor, with_moves: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Cut the block into equal batches of at most ``batch_size`` rows and run them.
-
-        Row 0 of each is the unperturbed observation and what the others are compared with: kernels chosen by batch
-        size then cancel out.
-        """
-        batches = -(-len(replaced) // (self._explainer.batch_size - 1))
-        deltas, moves = [], []
-        for rows, pictures in zip(replaced.tensor_split(batches), chosen.tensor_split(batches), strict=True):
-            actions = self._perturbed(rows, pictures)
-            delta = self._explainer._divergence(actions, actions.normalised[:1])
-            unperturbed = Actions(actions.normalised[:1], actions.physical[:1])
-            floor = self._explainer._divergence(unperturbed, self._reference.normalised)
-            host = torch.cat([delta[1:], floor]).to("cpu", torch.float64)
-            deltas.append(host[:-1])
-            self._floor = max(self._floor, float(host[-1]))
-            if with_moves:
-                moves.append((actions.normalised[1:] - actions.normalised[:1]).flatten(1).cpu())
-        return torch.cat(deltas), torch.cat(moves) if with_moves else None
-
-    def _perturbed(self, rows: Tensor, pictures: Tensor) -> Actions:
-        """Run the policy on the unperturbed observation and on it with each of ``rows`` replaced."""
-        device = self._policy.device
-        padded = torch.cat([torch.zeros_like(rows[:1]), rows]).to(device)
-        indices = torch.cat([torch.zeros_like(pictures[:1]), pictures]).to(device)
-        coverage = self._cells.coverage(padded)
-        images = interventions.apply(self._base, self._pictures, indices, coverage, self._settings.quantise)
-        return self._run(self._base, images)
-
-    def _run(self, base: Prepared, images: Mapping[str, Tensor]) -> Actions:
-        started = time.perf_counter()
-        actions = self._policy.run_pixels(base, images, self._noise)
-        actions.require_finite()
-        self.seconds["policy"] += time.perf_counter() - started
-        return actions
 
     def _ratios(
         self, estimate: estimators.Estimate, regions: RegionMap | None
@@ -234,9 +173,9 @@ class _Run:
         return measure_effects(
             self._observation,
             self._base,
-            self._reference.normalised,
+            self._evaluator.reference.normalised,
             replacements,
             self._policy.preprocess,
-            self._run,
+            self._evaluator.run,
             self._explainer._divergence,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -78,20 +78,33 @@ class Donor:
         return {name: self._pictures[name][rows] for name in prepared.images}
 
 
+def make_baseline(settings: Any, donor: Donor | None) -> Baseline:
+    """Return the baseline that ``settings`` name; ``donor`` is needed for the one of that name."""
+    if settings.baseline == "blur":
+        return Blur(settings.blur_sigma)
+    if settings.baseline == "mean_colour":
+        return MeanColour()
+    assert donor is not None
+    return donor
+
+
 def choose_pictures(count: int, pictures: int, generator: torch.Generator) -> Tensor:
     """Return int64 [count], which baseline picture each intervention uses: all equally often, in random order."""
     order = torch.randperm(pictures, generator=generator)
     return order[torch.arange(count) % pictures][torch.randperm(count, generator=generator)]
 
 
-def composite(image: Tensor, pictures: Tensor, chosen: Tensor, coverage: Tensor, quantise: bool) -> Tensor:
-    """Return ``image (1 - coverage) + pictures[chosen] coverage``, float32 [N, 3, h, w].
+def composite(image: Tensor, differences: Tensor, chosen: Tensor, coverage: Tensor, quantise: bool) -> Tensor:
+    """Return ``image + differences[chosen] coverage``, float32 [N, 3, h, w].
 
-    ``image`` [1, 3, h, w], ``pictures`` [D, 3, h, w], ``chosen`` int64 [N], ``coverage`` [N, 1, h, w]. Rows of zero
-    coverage are the image, bit for bit. ``quantise`` cuts to 8 bits as the published implementation does.
+    ``image`` [1, 3, h, w], ``differences`` [D, 3, h, w] from it to what replaced cells show, ``chosen`` int64 [N],
+    ``coverage`` [N, 1, h, w]. Rows of zero coverage are the image, bit for bit. ``quantise`` cuts to 8 bits as the
+    published implementation does.
     """
-    mixed = torch.addcmul(image, (pictures - image)[chosen], coverage)
-    return (mixed.clamp(0, 1) * 255).floor() / 255 if quantise else mixed
+    # Mixed in place: memory traffic is all that this costs.
+    mixed = differences.index_select(0, chosen)
+    torch.addcmul(image, mixed, coverage, out=mixed)
+    return mixed.clamp_(0, 1).mul_(255).floor_().div_(255) if quantise else mixed
 
 
 def changes(prepared: Prepared, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -111,7 +124,7 @@ def apply(
 ) -> dict[str, Tensor]:
     """Return the perturbed images of every camera, float32 [N, 3, h, w]."""
     return {
-        name: composite(image, pictures[name], chosen, coverage[name], quantise)
+        name: composite(image, pictures[name] - image, chosen, coverage[name], quantise)
         for name, image in prepared.images.items()
     }
 

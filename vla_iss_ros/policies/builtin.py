@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional
 
+from vla_iss_ros.iss.canvas import pixels_of
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.patch_transformer import PatchTransformer, PatchTransformerConfig
@@ -51,13 +52,12 @@ class BuiltinPolicy:
 
         Raises ValueError for a missing camera, a state of another size, or an empty instruction.
         """
-        images = {}
-        for camera in self.spec.cameras:
-            if camera.name not in observation.images:
-                raise ValueError(f"policy needs camera '{camera.name}', got {sorted(observation.images)}")
-            pixels = torch.from_numpy(observation.images[camera.name]).to(self.device)
-            picture = pixels.permute(2, 0, 1)[None].to(torch.float32) / 255
-            images[camera.name] = functional.interpolate(picture, size=camera.input_size, mode="area")
+        whole = {}
+        for camera in self.spec.camera_names:
+            if camera not in observation.images:
+                raise ValueError(f"policy needs camera '{camera}', got {sorted(observation.images)}")
+            whole[camera] = pixels_of(observation.images[camera], self.device)
+        images = self.resize(whole)
         if not observation.instruction.strip():
             raise ValueError("instruction is empty; send one on the instruction topic or set the parameter")
         size = self.network.config.state_dim
@@ -69,6 +69,14 @@ class BuiltinPolicy:
         state = torch.as_tensor(observation.state, dtype=torch.float32, device=self.device)[None]
         words = self.network.word_indices(observation.instruction)[None].to(self.device)
         return Prepared(images, {"state": state, "words": words})
+
+    def resize(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Area-average images float32 [N, 3, H, W] in [0, 1] to the network's size."""
+        sizes = {camera.name: camera.input_size for camera in self.spec.cameras}
+        return {
+            name: functional.interpolate(image, size=sizes[name], mode="area")
+            for name, image in images.items()
+        }
 
     def sample_noise(self, generator: torch.Generator) -> Tensor | None:
         """Return None: the policy is deterministic."""

@@ -49,7 +49,11 @@ class PolicySpec:
 
 @runtime_checkable
 class Policy(Protocol):
-    """A policy whose inputs can be intervened on."""
+    """A policy whose inputs can be intervened on.
+
+    One method is optional, ``resize(images) -> images``: bring camera name to float32 [N, 3, H, W] in [0, 1] from the
+    camera's size to the policy's, as ``preprocess`` does. The setting ``composite_resolution`` = camera needs it.
+    """
 
     spec: PolicySpec
     device: torch.device

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from vla_iss_ros.iss.canvas import refuse_camera_size
 from vla_iss_ros.iss.estimators import REGISTRY
 from vla_iss_ros.iss.explain import Explainer
+from vla_iss_ros.iss.lane import refuse_precision
 from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.ros.agreement import TASK as AGREEMENT
 from vla_iss_ros.ros.agreement import CommandedActions
@@ -48,7 +50,10 @@ class ExplainingPipeline:
         self.waiters = Waiters()
 
     def check(self, settings: Any) -> None:
-        """Raise ValueError when ``settings`` need donors that were not loaded, or fewer cells than there are."""
+        """Raise ValueError when ``settings`` need donors that were not loaded, or what the policy cannot do."""
+        refuse_precision(settings.precision, self.policy.device)
+        if settings.composite_resolution == "camera":
+            refuse_camera_size(self.policy)
         if settings.baseline == "donor" and not self._donors:
             raise ValueError(
                 "baseline donor needs recorded frames and none are loaded; clean the node up, set donors to "

@@ -1,0 +1,180 @@
+"""The loop's inner part: what the policy answers to interventions, and how far that is from its answer without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vla_iss_ros.iss.canvas import Canvas
+from vla_iss_ros.iss.divergences import Divergence
+from vla_iss_ros.iss.lane import Lane, arithmetic, lane_to, refuse_precision
+from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+
+# As torch says it: of a GPU, of a library on a GPU, of the host (Linux, then Windows).
+OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory", "not enough memory")
+
+
+class ExplainablePolicy(Protocol):
+    """What the loop needs of a policy; ``vla_iss_ros.policies.protocol.Policy`` says it in full."""
+
+    spec: Any
+    device: torch.device
+
+    def preprocess(self, observation: Observation) -> Prepared:
+        """Turn one observation into the policy's inputs."""
+
+    def sample_noise(self, generator: torch.Generator) -> Tensor | None:
+        """Draw one row of sampling noise, or None for a deterministic policy."""
+
+    def run_pixels(self, base: Prepared, images: Mapping[str, Tensor], noise: Tensor | None) -> Actions:
+        """Act on N variants of ``base``."""
+
+
+@dataclass
+class Resources:
+    """What outlives a frame: the lane to the device, and the most rows in one run of the policy.
+
+    ``rows`` shrinks when memory runs out, so that a size that did not fit is tried once.
+    """
+
+    rows: int
+    lane: Lane
+    precision: str = "float32"
+
+    @classmethod
+    def of(cls, policy: ExplainablePolicy, settings: Any) -> Resources:
+        """Return those that ``settings`` ask for; raises ValueError for a precision that the device has not."""
+        refuse_precision(settings.precision, policy.device)
+        return cls(settings.batch_size, lane_to(policy.device), settings.precision)
+
+
+class Evaluator:
+    """Measures interventions on one observation.
+
+    ``base`` is the observation as the policy takes it, ``canvas`` what interventions on it are painted on, ``noise``
+    one row of sampling noise that every run shares. ``reference`` holds the answer [1, T, A] to ``base``,
+    ``noise_floor`` the largest divergence of that answer from itself, ``seconds`` the time within the policy,
+    ``rows`` how many rows it was run on. Raises ValueError when the policy's answer is not finite.
+    """
+
+    def __init__(
+        self,
+        policy: ExplainablePolicy,
+        base: Prepared,
+        canvas: Canvas,
+        noise: Tensor | None,
+        divergence: Divergence,
+        resources: Resources,
+    ) -> None:
+        self._policy, self._base, self._canvas, self._noise = policy, base, canvas, noise
+        self._divergence, self._resources, self._lane = divergence, resources, resources.lane
+        self._marks: list[tuple[Any, Any]] = []
+        self.seconds = 0.0
+        self.rows = 0
+        self.noise_floor = 0.0
+        self.reference = self.run(base, {})
+
+    def measure(self, replaced: Tensor, chosen: Tensor, with_moves: bool) -> tuple[Tensor, Tensor | None]:
+        """Return every intervention's divergence, float64 [n], and if asked for its move, float32 [n, TA].
+
+        ``replaced`` bool [n, C] tells the cells that are replaced, ``chosen`` int64 [n] the picture that they are
+        replaced from; both and the results are on the host. A move is the change of the normalised action. Out of
+        memory, the batch is halved and the block measured again; the smaller size is remembered.
+        """
+        while True:
+            try:
+                return self._measure_block(replaced, chosen, with_moves)
+            except RuntimeError as error:
+                if self._resources.rows <= 2 or not out_of_memory(error):
+                    raise
+            # Outside of the handler, where the error's traceback still holds the failed batch.
+            self._resources.rows = max(2, min(self._resources.rows, len(replaced) + 1) // 2)
+            self._marks.clear()
+            self._lane.release()
+
+    def run(self, base: Prepared, images: Mapping[str, Tensor]) -> Actions:
+        """Run the policy on variants of ``base`` and wait; raises ValueError for an answer that is not finite."""
+        with self._lane.entered():
+            actions = self._answer(base, images)
+            actions.require_finite()  # waits for the device
+            self._count(len(actions.normalised))
+        return actions
+
+    def _measure_block(
+        self, replaced: Tensor, chosen: Tensor, with_moves: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Start all batches of the block, then wait once; only what the estimators use comes to the host."""
+        with self._lane.entered():
+            masks, pictures = self._batches(replaced, chosen)
+            answers = [
+                self._answer(self._base, self._canvas.paint(rows, indices))
+                for rows, indices in zip(
+                    self._lane.to_device(masks), self._lane.to_device(pictures), strict=True
+                )
+            ]
+            results = [torch.stack([self._divergences(actions) for actions in answers])]
+            results.append(torch.stack([actions.normalised.isfinite().all() for actions in answers]))
+            if with_moves:
+                results.append(torch.stack([_moves(actions) for actions in answers]))
+            deltas, finite, *moves = self._lane.to_host(*results)
+        if not finite.all():
+            for actions in answers:
+                actions.require_finite()
+        self._count(masks.shape[0] * masks.shape[1])
+        self.noise_floor = max(self.noise_floor, float(deltas[:, 0].max()))
+        delta = deltas[:, 1:].flatten()[: len(replaced)].double()
+        return delta, moves[0].flatten(0, 1)[: len(replaced)] if moves else None
+
+    def _batches(self, replaced: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut a block into batches of one size: masks bool [B, r, C], pictures int64 [B, r].
+
+        Row 0 of each is the unperturbed observation and what the others are compared with: kernels chosen by batch
+        size then cancel out. The last batch is filled up with it, at the price of less than one row a batch, so that
+        a policy that compiles or plans for a shape does so once a block size.
+        """
+        count = len(replaced)
+        batches = -(-count // (self._resources.rows - 1))
+        size = -(-count // batches)
+        masks = replaced.new_zeros(batches * size, replaced.shape[1])
+        pictures = chosen.new_zeros(batches * size)
+        masks[:count], pictures[:count] = replaced, chosen
+        return (
+            functional.pad(masks.unflatten(0, (batches, size)), (0, 0, 1, 0)),
+            functional.pad(pictures.unflatten(0, (batches, size)), (1, 0)),
+        )
+
+    def _answer(self, base: Prepared, images: Mapping[str, Tensor]) -> Actions:
+        """Start the policy; the answer is float32 whatever the precision inside."""
+        since = self._lane.mark()
+        with arithmetic(self._resources.precision, self._policy.device):
+            actions = self._policy.run_pixels(base, images, self._noise)
+        self._marks.append((since, self._lane.mark()))
+        return Actions(actions.normalised.float(), actions.physical.float())
+
+    def _divergences(self, actions: Actions) -> Tensor:
+        """Return the divergence of every row from row 0, and of row 0 from the reference, float32 [r]."""
+        first = Actions(actions.normalised[:1], actions.physical[:1])
+        delta = self._divergence(actions, first.normalised)
+        return torch.cat([self._divergence(first, self.reference.normalised), delta[1:]])
+
+    def _count(self, rows: int) -> None:
+        """Book what the device has finished."""
+        self.rows += rows
+        self.seconds += sum(self._lane.seconds(since, until) for since, until in self._marks)
+        self._marks.clear()
+
+
+def _moves(actions: Actions) -> Tensor:
+    """Return the change of every row but the first against the first, float32 [r - 1, TA]."""
+    return (actions.normalised[1:] - actions.normalised[:1]).flatten(1)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether torch ran out of memory, on a GPU, in its libraries or on the host."""
+    text = str(error)
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(words in text for words in OUT_OF_MEMORY)
