@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import captum.attr
 import numpy as np
+import threadpoolctl
 import torch
 from torch import Tensor
 
@@ -14,6 +15,11 @@ from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.policies.protocol import Policy
 
 GRID = 7
+
+
+def limit_threads(threads: int) -> None:
+    """Hold the libraries beneath scikit-learn to as many threads as torch."""
+    threadpoolctl.threadpool_limits(threads)
 
 
 def feature_ablation(policy: Policy, observation: Observation, donor: Observation, batch: int) -> np.ndarray:

@@ -4,40 +4,60 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from estimators import FRAMES, QUICK_FRAMES, choose_frames
 from torch import Tensor
 
+from vla_iss_ros import settings
+from vla_iss_ros.bags.observations import iterate_observations
+from vla_iss_ros.bags.reader import Bag
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.policies.loading import load_policy, shipped_samples
 from vla_iss_ros.policies.protocol import Policy
+from vla_iss_ros.regions.label_images import regions_from_labels
 
 
 @dataclass(frozen=True)
 class Case:
-    """One frame, the policy that is explained on it, and the donors of that policy."""
+    """One frame, its regions, the policy that is explained on it, and the donors of that policy."""
 
     name: str
     policy: Policy
     observation: Observation
     donors: Sequence[Observation]
+    regions: RegionMap
 
 
 def cases(quick: bool) -> list[Case]:
     """Return two frames, or all of those that benchmarks/estimators.py uses."""
-    found, policies = [], {}
-    for checkpoint, place, observation in choose_frames(QUICK_FRAMES if quick else FRAMES):
+    found = []
+    policies: dict[str, tuple[Policy, Sequence[Observation]]] = {}
+    chosen = choose_frames(QUICK_FRAMES if quick else FRAMES)
+    labels = _labels({observation.stamp for _, _, observation in chosen})
+    for checkpoint, place, observation in chosen:
         if checkpoint not in policies:
             path = shipped_samples() / "policies" / f"{checkpoint}.safetensors"
             policy = load_policy(f"builtin:{path}", "cpu")
             policies[checkpoint] = policy, donors_for(policy, "", required=True)
         policy, donors = policies[checkpoint]
-        found.append(Case(f"{checkpoint}_{place}", policy, observation, donors))
+        regions = regions_from_labels(labels[observation.stamp], settings.check({}), observation.images)
+        found.append(Case(f"{checkpoint}_{place}", policy, observation, donors, regions))
     return found
+
+
+def _labels(stamps: Collection[int]) -> dict[int, dict[str, np.ndarray]]:
+    """Return the label images of the sample bag's frames that have one of ``stamps``."""
+    with Bag(shipped_samples() / "metaworld") as bag:
+        frames = iterate_observations(bag, episodes={episode for _, episode, _ in FRAMES})
+        return {
+            frame.observation.stamp: frame.labels for frame in frames if frame.observation.stamp in stamps
+        }
 
 
 class Recorder:

@@ -179,10 +179,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two repetitions")
     parser.add_argument("--samples", type=int, default=128, help="N (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: %(default)s)")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads of every library (default: %(default)s)"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
+    if attribution is not None:
+        attribution.limit_threads(options.threads)
     repetitions = 2 if options.quick else 10
     with torch.inference_mode():
         show(measure(options.samples, repetitions), options.samples, repetitions)

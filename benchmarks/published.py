@@ -37,6 +37,7 @@ def reference_manner(
     generator = np.random.default_rng(seed)
     names = policy.spec.camera_names
     images = {name: observation.images[name].astype(np.float32) for name in names}
+    others = [{name: donor.images[name].astype(np.float32) for name in names} for donor in donors]
     base = policy.preprocess(observation)
     start = policy.run_pixels(base, {}, None).normalised.numpy()
     height, width = images[names[0]].shape[:2]
@@ -46,11 +47,10 @@ def reference_manner(
         kept = (generator.random((GRID, GRID * len(names))) < keep).astype(np.float32)
         soft = cv2.resize(kept, (width * len(names), height), interpolation=cv2.INTER_LINEAR)
         views = np.split(soft, len(names), axis=1)
-        donor = donors[sample % len(donors)]
+        other = others[sample % len(others)]
         mixed = {}
         for name, view in zip(names, views, strict=True):
-            other = donor.images[name].astype(np.float32)
-            picture = images[name] * view[:, :, None] + other * (1 - view[:, :, None])
+            picture = images[name] * view[:, :, None] + other[name] * (1 - view[:, :, None])
             mixed[name] = np.clip(picture, 0, 255).astype(np.uint8)
         perturbed = Observation(mixed, observation.instruction, observation.state, observation.stamp)
         waiting.append(policy.preprocess(perturbed))

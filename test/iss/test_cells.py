@@ -65,6 +65,19 @@ def test_letterbox_keeps_padding_and_covers_content():
     assert coverage[24:].max() == 0
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_letterbox_by_hand(count):
+    # Two columns over a content of four pixels: bilinear weights 1, 3/4, 1/4, 0 for the left one.
+    prepared = Prepared({"front": torch.zeros(1, 3, 2, 6)}, content={"front": (0, 1, 1, 4)})
+    spread = CellGrid((View("front", 2, 6, (0, 1, 1, 4)),), 1, 2).spread(torch.device("cpu"))
+    assert CellGrid.over(prepared, 2).views == (View("front", 2, 6, (0, 1, 1, 4)),)
+    for _ in range(2):  # made once for many calls
+        coverage = spread(torch.tensor([[True, False], [False, False], [True, True]])[:count])["front"]
+        expected = [[0, 1, 0.75, 0.25, 0, 0], [0] * 6, [0, 1, 1, 1, 1, 0]][:count]
+        assert coverage[:, 0, 0].tolist() == expected
+        assert (coverage[:, 0, 1] == 0).all()
+
+
 def test_averages_over_the_area_of_every_cell():
     grid = make_grid()
     pictures = {"camera0": torch.zeros(1, 1, 28, 28), "camera1": torch.ones(1, 1, 28, 28)}

@@ -7,6 +7,7 @@ from vla_iss_ros.iss.canvas import Canvas
 from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.divergences import action_mse
 from vla_iss_ros.iss.evaluation import Evaluator, Resources, out_of_memory
+from vla_iss_ros.iss.lane import PlainLane
 from vla_iss_ros.iss.observation import Prepared
 
 # One view of one cell, so that a replaced cell changes every pixel: 0.2 becomes 0.6 (picture 0) or 0.7 (picture 1).
@@ -78,6 +79,33 @@ def test_noise_floor_is_the_largest_divergence_of_row_zero(rows):
     assert running.noise_floor == pytest.approx(max(shifts) ** 2)
     # What moves row 0 moves the others too and cancels out.
     torch.testing.assert_close(delta, MOVES.double() ** 2, rtol=1e-5, atol=1e-12)
+
+
+class _CountingLane(PlainLane):
+    def __init__(self):
+        super().__init__(torch.device("cpu"))
+        self.log = []
+
+    def to_device(self, tensor):
+        self.log.append(("up", tensor.dtype, list(tensor.shape)))
+        return super().to_device(tensor)
+
+    def to_host(self, *tensors):
+        self.log.append(("down", [list(tensor.shape) for tensor in tensors]))
+        return super().to_host(*tensors)
+
+
+@pytest.mark.parametrize(("with_moves", "moves"), [(False, []), (True, [[3, 2, 2]])])
+def test_a_block_goes_up_once_and_comes_down_once(with_moves, moves):
+    running = evaluator(ToyPolicy(means, ("front",)), 3)
+    running._lane = _CountingLane()
+    running.measure(REPLACED, CHOSEN, with_moves)
+    # Three batches of two samples below row 0: bits and indices go up; divergences and one bit a batch come down.
+    assert running._lane.log == [
+        ("up", torch.bool, [3, 3, 1]),
+        ("up", torch.int64, [3, 3]),
+        ("down", [[3, 3], [3], *moves]),
+    ]
 
 
 def test_bfloat16_is_within_the_policy_alone():

@@ -50,6 +50,17 @@ def test_images_are_area_averaged(write_checkpoint):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
+def test_resize_is_what_preprocess_does(write_checkpoint, count):
+    policy = load_builtin(write_checkpoint(), CPU)
+    frames = [observe(seed) for seed in range(count)]
+    stacked = np.stack([frame.images["front"] for frame in frames]).transpose(0, 3, 1, 2)
+    small = policy.resize({"front": torch.from_numpy(stacked).float() / 255})
+    assert set(small) == {"front"}
+    expected = torch.cat([policy.preprocess(frame).images["front"] for frame in frames])
+    torch.testing.assert_close(small["front"], expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
 def test_pixel_runs_equal_the_network(write_checkpoint, count):
     policy = load_builtin(write_checkpoint(), CPU)
     base = policy.preprocess(observe())
@@ -85,6 +96,21 @@ def test_what_does_not_fit_is_named(write_checkpoint, changes, message):
     policy = load_builtin(write_checkpoint(), CPU)
     with pytest.raises(ValueError, match=message):
         policy.preprocess(observe(**changes))
+
+
+def test_mixing_at_the_cameras_size_is_mixing_at_its_own_where_they_are_equal(write_checkpoint):
+    policy = load_builtin(write_checkpoint(), CPU)
+    maps = [
+        Explainer(
+            policy,
+            settings.check({"samples": 64, "effects": False, "composite_resolution": resolution}),
+            [observe(seed, size=16) for seed in range(3)],
+        )
+        .explain(observe(size=16))
+        .estimate.contrast
+        for resolution in ("policy", "camera")
+    ]
+    torch.testing.assert_close(maps[0], maps[1], rtol=1e-4, atol=1e-9)
 
 
 def test_it_can_be_explained(write_checkpoint):

@@ -242,6 +242,7 @@ def test_parameters_change_between_frames_and_are_checked_together(robot, node):
         ({"policy": "builtin:elsewhere"}, "policy can change only while the node is not configured"),
         ({"nmr_error_ratio": 0.5}, "nmr_error_ratio must not be below nmr_warn_ratio 1.0, got 0.5"),
         ({"actor_labels": [2]}, "labels [2] are in actor_labels and in support_labels"),
+        ({"precision": "half"}, "precision must be one of float32, tf32, bfloat16, got 'half'"),
     ):
         (result,) = robot.probe.set_parameters(NODE, **changes)
         assert not result.successful

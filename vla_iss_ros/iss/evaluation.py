@@ -128,7 +128,8 @@ class Evaluator:
         self._count(masks.shape[0] * masks.shape[1])
         self.noise_floor = max(self.noise_floor, float(deltas[:, 0].max()))
         delta = deltas[:, 1:].flatten()[: len(replaced)].double()
-        return delta, moves[0].flatten(0, 1)[: len(replaced)] if moves else None
+        # A copy: estimators keep the moves, and pinned memory is scarce.
+        return delta, moves[0].flatten(0, 1)[: len(replaced)].clone() if moves else None
 
     def _batches(self, replaced: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Cut a block into batches of one size: masks bool [B, r, C], pictures int64 [B, r].
