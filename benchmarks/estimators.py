@@ -51,7 +51,7 @@ class Bench:
             [policy.preprocess(each) for each in donors], [d.instruction for d in donors]
         )
         self.pictures = donor.pictures(self.base, observation.instruction)
-        self.changes = self.cells.averages(interventions.changes(self.base, self.pictures)).sqrt()
+        self.products = interventions.products(self.base, self.pictures, self.cells)
         self.start = policy.run_pixels(self.base, {}, None).normalised
         self.path = REFERENCES / policy.spec.weights_hash / f"{place}_q{probability}.json"
         self.reference = self._reference()
@@ -72,7 +72,11 @@ class Bench:
     def estimator(self, name: str, design: str) -> Estimator:
         """Return a fresh estimator."""
         return REGISTRY[name](
-            self.probability, DESIGNS[design].independent, self.cells.positions, self.changes
+            self.probability,
+            DESIGNS[design].independent,
+            self.cells.positions,
+            self.products,
+            self.products.shape[1],
         )
 
     def _reference(self) -> Tensor:

@@ -78,14 +78,41 @@ def test_letterbox_by_hand(count):
         assert (coverage[:, 0, 1] == 0).all()
 
 
-def test_averages_over_the_area_of_every_cell():
+def test_products_by_hand():
     grid = make_grid()
-    pictures = {"camera0": torch.zeros(1, 1, 28, 28), "camera1": torch.ones(1, 1, 28, 28)}
-    pictures["camera0"][..., 4:8, 8:10] = 1  # half of row 1, column 2
-    means = grid.averages(pictures)
-    assert means[1 * 7 + 2] == 0.5
-    assert means[:49].sum() == 0.5
-    assert (means[49:] == 1).all()
+    pictures = {"camera0": torch.zeros(2, 1, 28, 28), "camera1": torch.ones(2, 1, 28, 28)}
+    pictures["camera0"][0, 0, 4:8, 8:10] = 2  # half of row 1, column 2
+    pictures["camera0"][1, 0, 4:6, 8:12] = 3  # another half of it: a quarter lies in both
+    products = grid.products(pictures)
+    assert products.shape == (98, 2, 2)
+    assert products[1 * 7 + 2].tolist() == [[2, 1.5], [1.5, 4.5]]
+    assert products[:49].sum() == 9.5
+    assert (products[49:] == 1).all()
+
+
+@pytest.mark.parametrize("stitched", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(("size", "side"), [((7, 5), 3), ((9, 8), 4), ((2, 3), 5), ((6, 6), 1)])
+def test_products_equal_pooled_pairs(size, side, count, stitched):
+    """Also where the grid does not divide the view, and where a cell is smaller than a pixel."""
+    generator = torch.Generator().manual_seed(count)
+    pictures = {name: torch.randn(count, 3, *size, generator=generator) for name in ("front", "wrist")}
+    images = {name: torch.zeros(1, 3, *size) for name in pictures}
+    products = CellGrid.over(Prepared(images), side, stitched).products(pictures)
+    for first in range(count):
+        for second in range(count):
+            pooled = [
+                torch.nn.functional.adaptive_avg_pool2d((each[first] * each[second]).mean(0)[None], side)
+                for each in pictures.values()
+            ]
+            torch.testing.assert_close(products[:, first, second], torch.cat(pooled).flatten())
+
+
+def test_products_leave_the_padding_out():
+    prepared = Prepared({"front": torch.zeros(1, 3, 4, 4)}, content={"front": (1, 0, 2, 4)})
+    pictures = torch.full((1, 3, 4, 4), 9.0)
+    pictures[:, :, 1:3] = torch.tensor([1.0, 1, 2, 2])
+    assert CellGrid.over(prepared, 2).products({"front": pictures}).flatten().tolist() == [1, 4, 1, 4]
 
 
 def test_cells_are_numbered_by_view_row_column():

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vla_iss_ros.iss import interventions
+from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.observation import Prepared
 
 
@@ -86,3 +87,22 @@ def test_pictures_are_used_equally_often():
     counts = torch.bincount(chosen, minlength=5)
     assert counts.min() >= 6
     assert counts.max() <= 7
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_products_of_changes(count):
+    prepared = Prepared({"front": picture(1, 12), "wrist": picture(2, 12)})
+    pictures = {
+        name: torch.cat([picture(10 * view + each, 12) for each in range(count)])
+        for view, name in enumerate(prepared.images, start=1)
+    }
+    products = interventions.products(prepared, pictures, CellGrid.over(prepared, 3))
+    assert products.shape == (18, count, count)
+    # Cell 9 + 3 is row 1, column 0 of the second view.
+    change = (pictures["wrist"] - prepared.images["wrist"])[:, :, 4:8, :4].flatten(1)
+    torch.testing.assert_close(products[12], change @ change.T / 48)
+    for view, name in enumerate(prepared.images):
+        squares = (pictures[name] - prepared.images[name]).square().mean((0, 1))[None]
+        expected = torch.nn.functional.adaptive_avg_pool2d(squares, 3).flatten()
+        diagonal = products[9 * view : 9 * view + 9].diagonal(dim1=1, dim2=2).mean(1)
+        torch.testing.assert_close(diagonal, expected)

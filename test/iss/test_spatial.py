@@ -12,6 +12,11 @@ POSITIONS = torch.tensor(
 )
 
 
+def products_of(changes):
+    """One baseline picture that changes cells by the given root mean squares."""
+    return changes.square()[:, None, None]
+
+
 def sample(count, seed=0, noise=0.3):
     generator = torch.Generator().manual_seed(seed)
     replaced = Bernoulli().draw(count, 18, 0.6, generator)
@@ -75,7 +80,7 @@ def test_a_cell_whose_pixels_do_not_change_is_not_believed_to_matter():
     weights = torch.cat([torch.randn(4, generator=generator), torch.zeros(14)]).double()
     replaced = Bernoulli().draw(30, 18, 0.5, generator)
     delta = replaced.double() @ weights + 0.7 * torch.randn(30, generator=generator, dtype=torch.float64)
-    blind, seeing = Spatial(0.5, True, POSITIONS), Spatial(0.5, True, POSITIONS, changes)
+    blind, seeing = Spatial(0.5, True, POSITIONS), Spatial(0.5, True, POSITIONS, products_of(changes))
     blind.update(replaced, delta)
     seeing.update(replaced, delta)
     error = [(estimator.estimate().contrast - weights).square().mean() for estimator in (blind, seeing)]
@@ -85,15 +90,15 @@ def test_a_cell_whose_pixels_do_not_change_is_not_believed_to_matter():
 def test_the_change_of_pixels_is_only_a_prior():
     """Cells that matter although their pixels hardly change are found with enough samples."""
     replaced, delta, weights = sample(600, noise=0.1)
-    estimator = Spatial(0.6, True, POSITIONS, torch.linspace(1, 0.01, 18))
+    estimator = Spatial(0.6, True, POSITIONS, products_of(torch.linspace(1, 0.01, 18)))
     estimator.update(replaced, delta)
     torch.testing.assert_close(estimator.estimate().contrast, weights, atol=0.1, rtol=0)
 
 
-@pytest.mark.parametrize("changes", [torch.zeros(18), None])
-def test_without_any_change_the_prior_does_not_look(changes):
+@pytest.mark.parametrize("products", [torch.zeros(18, 3, 3), None])
+def test_without_any_change_the_prior_does_not_look(products):
     replaced, delta, _ = sample(40)
-    plain, other = Spatial(0.6, True, POSITIONS), Spatial(0.6, True, POSITIONS, changes)
+    plain, other = Spatial(0.6, True, POSITIONS), Spatial(0.6, True, POSITIONS, products)
     plain.update(replaced, delta)
     other.update(replaced, delta)
     assert torch.equal(plain.estimate().contrast, other.estimate().contrast)

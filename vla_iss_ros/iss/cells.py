@@ -82,13 +82,25 @@ class CellGrid:
         """Return what :meth:`coverage` computes with, made once for many calls."""
         return Spread(self, device)
 
-    def averages(self, pictures: Mapping[str, Tensor]) -> Tensor:
-        """Return the mean [C] of one-channel pictures, camera name to float32 [1, 1, h, w], over every cell's area."""
+    def products(self, pictures: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean product of each two pictures over every cell's area, float [C, D, D].
+
+        ``pictures``: camera name to float [D, channels, h, w]. A cell's area is that of ``adaptive_avg_pool2d`` over
+        the view's content: where the grid does not divide it, neighbours share a line of pixels.
+        """
         means = []
         for view in self.views:
             top, left, height, width = view.content
             content = pictures[view.name][..., top : top + height, left : left + width]
-            means.append(functional.adaptive_avg_pool2d(content, (self.rows, self.columns)).flatten())
+            (down, is_down), (across, is_across) = _areas(self.rows, height), _areas(self.columns, width)
+            inside = is_down[:, :, None, None] & is_across
+            lined_up = content[..., down.to(content.device), :][..., across.to(content.device)]
+            if not bool(inside.all()):
+                lined_up.mul_(inside.to(content.device))
+            # [cells, D, channels x pixels]
+            factor = lined_up.permute(2, 4, 0, 1, 3, 5).flatten(3).flatten(0, 1)
+            count = inside.sum((1, 3)).flatten().to(content.device) * content.shape[1]
+            means.append(factor @ factor.mT / count[:, None, None])
         return torch.cat(means)
 
     def maps(self, values: Tensor, size: tuple[int, int]) -> Tensor:
@@ -147,6 +159,17 @@ def _factors(cells: CellGrid, index: int, device: torch.device) -> tuple[Tensor,
     down = functional.pad(_linear(cells.rows, height, device), (top, view.height - top - height))
     across = functional.pad(_linear(cells.columns, width, device), (left, view.width - left - width))
     return down.T.contiguous(), across
+
+
+def _areas(count: int, size: int) -> tuple[Tensor, Tensor]:
+    """Return the pixels of each of ``count`` cells along a side of ``size``, int64 [count, L], and which count, bool.
+
+    Cells of fewer than L pixels are filled up with pixels that do not count.
+    """
+    cell = torch.arange(count)
+    start, end = cell * size // count, -((cell + 1) * size // -count)
+    pixel = start[:, None] + torch.arange(int((end - start).max()))
+    return pixel.clamp_max(size - 1), pixel < end[:, None]
 
 
 def _linear(count: int, size: int, device: torch.device) -> Tensor:

@@ -127,7 +127,7 @@ class _Run:
         settings, design = self._settings, self._explainer._design
         cells, pictures = self._cells, self._picture_count()
         estimator = estimators.REGISTRY[settings.estimator](
-            1 - settings.keep_probability, design.independent, cells.positions, self._changes(), pictures
+            1 - settings.keep_probability, design.independent, cells.positions, self._products(), pictures
         )
         done, total, stop_reason = 0, 0.0, "samples"
         for block in make_blocks(estimator.plan, design, settings, cells.count, pictures, self._generator):
@@ -141,9 +141,9 @@ class _Run:
                 break
         return estimator, done, total / done, stop_reason
 
-    def _changes(self) -> Tensor:
-        """Return the root mean square change of every cell's pixels when it is replaced, [C] on the host."""
-        return self._cells.averages(interventions.changes(self._base, self._pictures)).sqrt().cpu()
+    def _products(self) -> Tensor:
+        """Return the mean products of the pictures' changes of every cell, [C, D, D] on the host."""
+        return interventions.products(self._base, self._pictures, self._cells).cpu()
 
     def _picture_count(self) -> int:
         return len(next(iter(self._pictures.values())))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.observation import Prepared
 
 
@@ -107,12 +108,13 @@ def composite(image: Tensor, differences: Tensor, chosen: Tensor, coverage: Tens
     return mixed.clamp_(0, 1).mul_(255).floor_().div_(255) if quantise else mixed
 
 
-def changes(prepared: Prepared, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the mean squared change of every pixel when it is replaced, camera name to float32 [1, 1, h, w]."""
-    return {
-        name: (pictures[name] - image).square().mean((0, 1), keepdim=True)
-        for name, image in prepared.images.items()
-    }
+def products(prepared: Prepared, pictures: Mapping[str, Tensor], cells: CellGrid) -> Tensor:
+    """Return the mean product of the changes that each two pictures bring to a cell's pixels, float32 [C, D, D].
+
+    The diagonal holds mean squared changes, in squared units of pixels in [0, 1]. It says how far what the policy
+    sees would change, not whether the policy heeds it.
+    """
+    return cells.products({name: pictures[name] - image for name, image in prepared.images.items()})
 
 
 def apply(

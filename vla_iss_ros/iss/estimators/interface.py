@@ -43,7 +43,7 @@ class Estimator(Protocol):
         probability: float,
         independent: bool,
         positions: Tensor | None = None,
-        changes: Tensor | None = None,
+        products: Tensor | None = None,
         pictures: int = 1,
     ) -> None: ...
 
@@ -79,53 +79,100 @@ def check_block(replaced: Tensor, delta: Tensor, pictures: Tensor | None, most: 
     return used
 
 
+class _Rows:
+    """Rows of one kind in one array, which doubles when it is full.
+
+    Thousands of small tensors kept between the large ones of a run would leave the heap in pieces.
+    """
+
+    LEAST = 64
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self._array: Tensor | None = None
+        self._count = 0
+
+    def fits(self, rows: Tensor) -> bool:
+        """Return whether ``rows`` [n, ...] are shaped like those before."""
+        return self._array is None or rows.shape[1:] == self._array.shape[1:]
+
+    def append(self, rows: Tensor) -> None:
+        """Copy ``rows`` [n, ...] behind those before."""
+        needed = self._count + len(rows)
+        if self._array is None or needed > len(self._array):
+            # Not in inference mode: who goes on after leaving it may still write to the array.
+            with torch.inference_mode(False):
+                larger = torch.empty(
+                    max(2 * self._count, needed, self.LEAST), *rows.shape[1:], dtype=self._dtype
+                )
+            if self._array is not None:
+                larger[: self._count] = self.rows()
+            self._array = larger
+        self._array[self._count : needed] = rows
+        self._count = needed
+
+    def rows(self) -> Tensor:
+        """Return all rows [N, ...], a view; raises ValueError before the first."""
+        if self._array is None:
+            raise ValueError("no samples yet; call update first")
+        return self._array[: self._count]
+
+
 class Samples:
-    """All blocks taken in so far, checked, on the host in float64.
+    """All blocks taken in so far, checked, on the host.
 
     A sample is a row of C bits and a number: ten thousand of them are smaller than one camera image in memory.
     """
 
     def __init__(self) -> None:
-        self._replaced: list[Tensor] = []
-        self._delta: list[Tensor] = []
-        self._pictures: list[Tensor] = []
-        self._moves: list[Tensor | None] = []
+        self._replaced, self._delta = _Rows(torch.bool), _Rows(torch.float64)
+        self._pictures, self._moves = _Rows(torch.int64), _Rows(torch.float32)
+        self._lengths: list[int] = []
+        self._all_moves = True
 
     def add(
         self, replaced: Tensor, delta: Tensor, pictures: Tensor | None, moves: Tensor | None = None
     ) -> None:
         """Take in one block; raises ValueError on another shape or on values that are not finite."""
         used = check_block(replaced, delta, pictures)
-        self._replaced.append(replaced.to("cpu", torch.bool))
-        self._delta.append(delta.to("cpu", torch.float64))
+        if not self._replaced.fits(replaced):
+            raise ValueError(f"blocks must be of the same cells, got one of {replaced.shape[1]} after others")
+        if moves is not None and (moves.ndim != 2 or len(moves) != len(delta) or not self._moves.fits(moves)):
+            raise ValueError(
+                f"moves must be [{len(delta)}, TA] with one TA for all blocks, got {list(moves.shape)}"
+            )
+        self._replaced.append(replaced)
+        self._delta.append(delta)
         self._pictures.append(used)
-        self._moves.append(None if moves is None else moves.to("cpu", torch.float32))
+        self._lengths.append(len(delta))
+        if moves is None:
+            self._all_moves = False
+        else:
+            self._moves.append(moves)
 
     def together(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return float64 [N, C], float64 [N] and int64 [N]; raises ValueError before the first block."""
-        if not self._delta:
-            raise ValueError("no samples yet; call update first")
-        return torch.cat(self._replaced).double(), torch.cat(self._delta), torch.cat(self._pictures)
+        return self._replaced.rows().double(), self._delta.rows().clone(), self._pictures.rows().clone()
 
     def moves(self) -> Tensor:
         """Return float64 [N, TA]; raises ValueError when a block came without."""
-        known = [moves for moves in self._moves if moves is not None]
-        if len(known) < len(self._moves):
+        if not self._all_moves:
             raise ValueError("this estimator regresses how the action moved; give update the moves [n, TA]")
-        return torch.cat(known).double()
+        return self._moves.rows().double()
 
     @property
     def block_lengths(self) -> list[int]:
         """Samples of every block, in order."""
-        return [len(block) for block in self._delta]
+        return list(self._lengths)
 
 
 class CellEstimator:
     """What every estimator is made with.
 
-    ``probability`` of replacement in (0, 1), ValueError otherwise; ``independent``: whether the design's samples are;
-    ``positions`` int [C, 3], view, row and column of every cell; ``changes`` [C], root mean square change of every
-    cell's pixels when it is replaced; ``pictures``: how many baseline pictures there are to choose from.
+    ``probability`` of replacement in (0, 1); ``independent``: whether the design's samples are; ``positions`` int
+    [C, 3], view, row and column of every cell; ``products`` float [C, D, D], mean product of the changes that two
+    baseline pictures bring to a cell's pixels (:func:`vla_iss_ros.iss.interventions.products`); ``pictures``: how
+    many baseline pictures there are to choose from. Raises ValueError on another probability and other products.
     """
 
     uses_moves = False
@@ -136,15 +183,22 @@ class CellEstimator:
         probability: float,
         independent: bool,
         positions: Tensor | None = None,
-        changes: Tensor | None = None,
+        products: Tensor | None = None,
         pictures: int = 1,
     ) -> None:
         if not 0 < probability < 1:
             raise ValueError(f"the probability of replacement must be in (0, 1), got {probability}")
+        if products is not None and (products.ndim != 3 or products.shape[1] != products.shape[2]):
+            raise ValueError(f"products must be [C, D, D], got {list(products.shape)}")
         self.probability = probability
         self.independent = independent
         self.pictures = pictures
-        self._positions, self._changes = positions, changes
+        self._positions, self._products = positions, products
+
+    @property
+    def changes(self) -> Tensor | None:
+        """Root mean square change of every cell's pixels when it is replaced, [C]; None where it is not known."""
+        return None if self._products is None else self._products.diagonal(dim1=1, dim2=2).mean(1).sqrt()
 
 
 class SampledEstimator(CellEstimator):
@@ -155,10 +209,10 @@ class SampledEstimator(CellEstimator):
         probability: float,
         independent: bool,
         positions: Tensor | None = None,
-        changes: Tensor | None = None,
+        products: Tensor | None = None,
         pictures: int = 1,
     ) -> None:
-        super().__init__(probability, independent, positions, changes, pictures)
+        super().__init__(probability, independent, positions, products, pictures)
         self._samples = Samples()
 
     def update(

@@ -29,7 +29,7 @@ class RegressionAdjusted(SampledEstimator):
         replaced, delta, pictures = self._samples.together()
         if len(delta) < FOLDS:
             raise ValueError(f"regression_adjusted needs at least {FOLDS} samples, got {len(delta)}")
-        moves, roots = self._samples.moves(), prior_roots(replaced.shape[1], self._positions, self._changes)
+        moves, roots = self._samples.moves(), prior_roots(replaced.shape[1], self._positions, self.changes)
         place, count = picture_groups(pictures)
         fold = torch.arange(len(delta)) % FOLDS
         residual = torch.empty_like(delta)

@@ -32,7 +32,7 @@ class Spatial(SampledEstimator):
         if freedom < 1 or not bool(moved.any()) or not bool(rows.any()):
             beta = torch.zeros(replaced.shape[1], dtype=torch.float64)
             return Estimate(delta.mean() + beta, beta, torch.full_like(beta, math.nan), len(delta))
-        roots = prior_roots(replaced.shape[1], self._positions, self._changes)
+        roots = prior_roots(replaced.shape[1], self._positions, self.changes)
         mean, variance = posterior(rows.T @ rows, (rows.T @ moved)[:, None], moved @ moved, freedom, roots)
         beta = mean[:, 0]
         iss = delta.mean() + (1 - self.probability) * beta

@@ -90,7 +90,7 @@ class Surrogate(SampledEstimator):
         """Return ISS, contrast and standard error of all blocks so far."""
         replaced, delta, pictures = self._samples.together()
         place, count = picture_groups(pictures)
-        roots = prior_roots(replaced.shape[1], self._positions, self._changes)
+        roots = prior_roots(replaced.shape[1], self._positions, self.changes)
         answer = LinearAnswer.fit(self.probability, replaced, self._samples.moves(), place, len(count), roots)
         iss, kept = answer.arms(with_variance=True)
         return Estimate(iss, iss - kept, _standard_error(answer), len(delta))
