@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from estimators import correlation
-from frames import Case, Recorder, cases, median_ratio, paired
+from reference_maps import FRAMES, QUICK_FRAMES, Case, cases, correlation
+from timing import Recorder, median_ratio, paired
 
 from vla_iss_ros import settings
 from vla_iss_ros.iss.explain import Explainer
@@ -86,7 +86,7 @@ def peak_memory(samples: int) -> tuple[int, int]:
 
 def explain_in_child(samples: int) -> None:
     """Explain the first frame and print the peak of this process before and after, bytes."""
-    case = cases(quick=True)[0]
+    case = cases(QUICK_FRAMES)[0]
     explainer = Explainer(case.policy, settings.check({"effects": False, "samples": samples}), case.donors)
     before = peak_of_this_process()
     explainer.explain(case.observation)
@@ -153,7 +153,7 @@ def main() -> None:
     if options.child:
         explain_in_child(options.child)
         return
-    chosen = cases(options.quick)
+    chosen = cases(QUICK_FRAMES if options.quick else FRAMES)
     measure_memory(1000 if options.quick else 10_000)
     if not options.quick:
         measure_resolution(chosen, 4)

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import published
 import torch
-from estimators import QUICK_FRAMES, Bench
-from frames import Case, Recorder, cases
+from reference_maps import QUICK_FRAMES, Bench, Case, cases
+from timing import Recorder
 from torch import Tensor
 from torch.nn import functional
 
@@ -125,7 +125,7 @@ def methods(case: Case) -> dict[str, tuple[str, Method]]:
 def measure(samples: int, repetitions: int) -> dict[str, Row]:
     """Run every method on every frame in turn; the first turn is a warm-up."""
     found: dict[str, Row] = {}
-    chosen = [(case, methods(case), reference_maps(case)) for case in cases(quick=True)]
+    chosen = [(case, methods(case), reference_maps(case)) for case in cases(QUICK_FRAMES)]
     for seed in range(repetitions + 1):
         for case, each, reference in chosen:
             for name, (note, method) in each.items():
@@ -147,7 +147,7 @@ def measure(samples: int, repetitions: int) -> dict[str, Row]:
 
 def reference_maps(case: Case) -> np.ndarray:
     """Return the committed reference map of a frame, [V, H, W]."""
-    bench = Bench(case.policy, case.observation, case.name, round(1 - KEEP, 3))
+    bench = Bench(case, round(1 - KEEP, 3))
     return at_camera_size(list(bench.cells.by_view(bench.reference).values()), case)
 
 

@@ -55,6 +55,8 @@ def result(value=0.25, age=0.0, reason=""):
     explanation = SimpleNamespace(
         ratios={10: headline, 20: NuisanceMassRatio(20, 0.3)},
         samples=128,
+        remembered=48,
+        forgot="",
         stop_reason="samples",
         mean_delta=0.02,
         noise_floor=1e-12,

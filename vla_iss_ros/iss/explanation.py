@@ -25,6 +25,7 @@ class Explanation:
     ``mean_delta``: over all interventions.
     ``ratios``: NMR by k. ``shared_noise``: False when the policy could not be given its sampling noise, so that its
     own spread is in every number. ``seconds``: time spent in prepare, policy and estimate.
+    ``remembered``: samples of earlier frames that had a say, ``forgot``: why a stream began anew at this frame.
 
     A map shows which pixels the action depends on when they are replaced by the chosen baseline. It does not show
     what the policy attends to, nor what would make it succeed.
@@ -42,6 +43,8 @@ class Explanation:
     effects: tuple[Effect, ...]
     shared_noise: bool
     seconds: Mapping[str, float]
+    remembered: int = 0
+    forgot: str = ""
 
     def contrast_map(self, camera: str, size: tuple[int, int]) -> np.ndarray:
         """Return the contrast on a camera's image, float32 [h, w], in units of delta."""

@@ -12,6 +12,7 @@ from vla_iss_ros.iss.canvas import refuse_camera_size
 from vla_iss_ros.iss.estimators import REGISTRY
 from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.iss.lane import refuse_precision
+from vla_iss_ros.iss.stream import Stream
 from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.ros.agreement import TASK as AGREEMENT
 from vla_iss_ros.ros.agreement import CommandedActions
@@ -44,6 +45,7 @@ class ExplainingPipeline:
             self._commands.close()
             raise
         self._explainer: tuple[Any, Explainer] | None = None
+        self._stream = Stream()
         self._lock = threading.Lock()
         self._latest: tuple[Result, dict[str, float]] | None = None
         self._reset_asked = ""
@@ -91,8 +93,9 @@ class ExplainingPipeline:
         regions = decoder.regions(frame, observation.images, settings, check)
         decoded = time.monotonic()
         if full:
-            settings = dataclasses.replace(settings, time_budget=0.0)
-        explanation = self._explainer_for(settings).explain(observation, regions, lambda samples: check())
+            settings = dataclasses.replace(settings, time_budget=0.0, nmr_half_width=0.0)
+        explainer, stream = self._explainer_for(settings)
+        explanation = explainer.explain(observation, regions, lambda samples: check(), stream)
         explained = time.monotonic()
         spec, answer = self.policy.spec, explanation.actions.physical[0].cpu().numpy()
         self._commands.compare(answer, frame.arrived, spec.action_names, spec.action_units)
@@ -109,13 +112,13 @@ class ExplainingPipeline:
             self._latest = (result, seconds)
         return result
 
-    def _explainer_for(self, settings: Any) -> Explainer:
+    def _explainer_for(self, settings: Any) -> tuple[Explainer, Stream | None]:
         if self._explainer is None or self._explainer[0] != settings:
             self._explainer = (settings, Explainer(self.policy, settings, self._donors))
-        return self._explainer[1]
+        return self._explainer[1], self._stream if settings.stream else None
 
     def reset(self, why: str) -> None:
-        """Forget chart, colour scale and the last result before the next frame."""
+        """Forget chart, colour scale, stream and the last result before the next frame."""
         with self._lock:
             self._reset_asked = why
             self._latest = None
@@ -126,6 +129,7 @@ class ExplainingPipeline:
         if why:
             self._outputs.reset()
             self._explainer = None
+            self._stream.forget(why)
             self._node.get_logger().info(f"state forgotten: {why}")
 
     def statuses(self, settings: Any) -> Iterable[Status]:

@@ -37,6 +37,8 @@ def nmr_status(result: Result | None, seconds: Mapping[str, float], settings: An
         **{f"NMR@{percent}": ratio.value for percent, ratio in explanation.ratios.items()},
         "samples N": explanation.samples,
         "stop reason": explanation.stop_reason,
+        "samples remembered": explanation.remembered,
+        "stream began anew": explanation.forgot,
         "mean delta": explanation.mean_delta,
         "noise floor": explanation.noise_floor,
         "policy shares its noise": explanation.shared_noise,

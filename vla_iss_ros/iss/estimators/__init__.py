@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 
 from vla_iss_ros.iss.estimators.arms import Hajek, HorvitzThompson
+from vla_iss_ros.iss.estimators.emulator import Emulator
 from vla_iss_ros.iss.estimators.exact import Exact
 from vla_iss_ros.iss.estimators.interface import Estimate, Estimator
 from vla_iss_ros.iss.estimators.leave_one_out import LeaveOneOut
+from vla_iss_ros.iss.estimators.memory import Memory
 from vla_iss_ros.iss.estimators.regression_adjusted import RegressionAdjusted
 from vla_iss_ros.iss.estimators.spatial import Spatial
 from vla_iss_ros.iss.estimators.surrogate import Surrogate
 
 REGISTRY: Mapping[str, type[Estimator]] = {
+    "emulator": Emulator,
     "exact": Exact,
     "hajek": Hajek,
     "horvitz_thompson": HorvitzThompson,
@@ -20,4 +23,4 @@ REGISTRY: Mapping[str, type[Estimator]] = {
     "surrogate": Surrogate,
 }
 
-__all__ = ["REGISTRY", "Estimate", "Estimator"]
+__all__ = ["REGISTRY", "Estimate", "Estimator", "Memory"]

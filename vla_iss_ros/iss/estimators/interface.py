@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vla_iss_ros.iss.estimators.memory import Memory
 from vla_iss_ros.iss.plans import Plan
 
 
@@ -19,24 +20,27 @@ from vla_iss_ros.iss.plans import Plan
 class Estimate:
     """Saliency of C cells, float64 [C], all in units of delta.
 
-    ``standard_error`` is that of the contrast; NaN where too few samples were drawn to tell.
+    ``standard_error`` is that of the contrast; NaN where too few samples were drawn to tell. ``draws`` [S, C], where an
+    estimator has them: contrasts as they may be, with the errors of all cells together.
     """
 
     iss: Tensor
     contrast: Tensor
     standard_error: Tensor
     samples: int
+    draws: Tensor | None = None
 
 
 class Estimator(Protocol):
     """Takes blocks of interventions one after another and can be asked at any time.
 
     ``uses_moves``: whether ``update`` needs the moves. ``plan``: the complete list of interventions that it needs;
-    None where it takes what a design draws.
+    None where it takes what a design draws. ``seed`` fixes whatever it draws itself.
     """
 
     uses_moves: bool
     plan: Plan | None
+    seed: int
 
     def __init__(
         self,
@@ -56,8 +60,17 @@ class Estimator(Protocol):
         picture was used; ``moves`` [n, TA], how the action moved, normalised units, for those that regress it.
         """
 
+    def prepare(self) -> None:
+        """Hear that more blocks follow; there is time until then."""
+
     def estimate(self) -> Estimate:
         """Return the estimate from all blocks so far; raises ValueError before the first."""
+
+    def recall(self, memory: Memory) -> None:
+        """Build on earlier frames; called before the first block."""
+
+    def memory(self) -> Memory | None:
+        """Return what the next frame can build on; None where the estimator carries nothing."""
 
 
 def check_block(replaced: Tensor, delta: Tensor, pictures: Tensor | None, most: int | None = None) -> Tensor:
@@ -177,6 +190,7 @@ class CellEstimator:
 
     uses_moves = False
     plan: Plan | None = None
+    seed = 0
 
     def __init__(
         self,
@@ -199,6 +213,16 @@ class CellEstimator:
     def changes(self) -> Tensor | None:
         """Root mean square change of every cell's pixels when it is replaced, [C]; None where it is not known."""
         return None if self._products is None else self._products.diagonal(dim1=1, dim2=2).mean(1).sqrt()
+
+    def prepare(self) -> None:
+        """Do nothing: there is nothing to learn ahead of the estimate."""
+
+    def recall(self, memory: Memory) -> None:
+        """Do nothing: every frame is estimated by itself."""
+
+    def memory(self) -> Memory | None:
+        """Return None: nothing is carried to the next frame."""
+        return None
 
 
 class SampledEstimator(CellEstimator):

@@ -1,52 +1,11 @@
-"""Every setting once: name, default, unit, range and description.
-
-Node parameters, ``config/iss.yaml``, command-line options and the README's table are made from or tested against
-this list.
-"""
+"""Every setting: name, default, description, unit, range or choices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from collections.abc import Mapping
 from typing import Any
 
-Value = bool | int | float | str | list[str] | list[int]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting; ``fixed`` ones can change only while the node is not configured."""
-
-    name: str
-    default: Any
-    description: str
-    unit: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    fixed: bool = False
-
-    def check(self, value: Any) -> Any:
-        """Return ``value`` in the setting's own type; raises ValueError with the value and what is allowed."""
-        kind = type(self.default)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if kind is list and isinstance(value, (Sequence,)) and not isinstance(value, str):
-            value = list(value)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ValueError(f"{self.name} must be {kind.__name__}, got {value!r}")
-        if self.choices and value not in self.choices:
-            raise ValueError(f"{self.name} must be one of {', '.join(self.choices)}, got '{value}'")
-        if kind in (int, float):
-            self._check_range(value)
-        return value
-
-    def _check_range(self, value: float) -> None:
-        low = self.minimum is not None and not value >= self.minimum
-        high = self.maximum is not None and not value <= self.maximum
-        if low or high or value != value:
-            raise ValueError(f"{self.name} must be in [{self.minimum}, {self.maximum}], got {value}")
-
+from vla_iss_ros.settings.setting import Setting
 
 METHOD: tuple[Setting, ...] = (
     Setting("samples", 128, "Perturbed copies of a frame that the policy is run on (N).", "1", 2, 100000),
@@ -76,12 +35,14 @@ METHOD: tuple[Setting, ...] = (
     ),
     Setting(
         "estimator",
-        "spatial",
-        "How a map is made of the policy's answers; spatial is a regression, horvitz_thompson the paper's. "
+        "emulator",
+        "How a map is made of the policy's answers: emulator learns how the whole action moves, spatial regresses the "
+        "divergence, horvitz_thompson is the paper's. "
         "leave_one_out replaces each cell alone, in whole rounds of C samples and at least one; exact runs all "
         "2^C coalitions of at most 16 cells to the end, whatever samples says, and takes no time_budget. Neither "
         "uses design.",
         choices=(
+            "emulator",
             "spatial",
             "hajek",
             "horvitz_thompson",
@@ -115,6 +76,15 @@ METHOD: tuple[Setting, ...] = (
     ),
     Setting(
         "time_budget", 0.0, "Stop sampling a frame after this time; 0 is without limit.", "s", 0.0, 600.0
+    ),
+    Setting(
+        "nmr_half_width",
+        0.0,
+        "Stop sampling a frame where half the width of its NMR interval is at most this; looked at after 1, 2, 4 and "
+        "so on blocks, and widened for that. 0 is never.",
+        "1",
+        0.0,
+        1.0,
     ),
     Setting("seed", 0, "Seed of every random draw.", "1", 0, 2**31 - 1),
     Setting("nmr_percent", 10, "k of the headline NMR@k: top share of positions.", "%", 1, 99),
@@ -191,6 +161,12 @@ INPUTS: tuple[Setting, ...] = (
 
 OUTPUTS: tuple[Setting, ...] = (
     Setting(
+        "stream",
+        True,
+        "Let earlier frames have a say in a frame's map (estimator emulator, iss_node only): fewer samples do, and a "
+        "map depends on the frames before it. Forgotten with the instruction, a jump of the stamps or of the scene.",
+    ),
+    Setting(
         "autostart", True, "Configure and activate at start-up, without a lifecycle manager.", fixed=True
     ),
     Setting("max_rate", 10.0, "Most explanations a second.", "Hz", 0.01, 1000.0),
@@ -233,113 +209,3 @@ REFERENCE: Mapping[str, Any] = {
 GROUPS: Mapping[str, tuple[Setting, ...]] = {"inputs": INPUTS, "method": METHOD, "outputs": OUTPUTS}
 ALL: tuple[Setting, ...] = INPUTS + METHOD + OUTPUTS
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in ALL}
-
-
-def _fresh(value: Any) -> Callable[[], Any]:
-    return lambda: list(value) if isinstance(value, list) else value
-
-
-Settings = make_dataclass(
-    "Settings",
-    [(s.name, type(s.default), field(default_factory=_fresh(s.default))) for s in ALL],
-    frozen=True,
-    namespace={"__doc__": "One checked value for every setting, as attributes of the settings' names."},
-)
-
-
-def check(values: Mapping[str, Any]) -> Any:
-    """Return checked ``Settings`` with ``values`` over the defaults.
-
-    Raises ValueError for an unknown name, a value out of range, or values that do not fit together.
-    """
-    unknown = sorted(set(values) - set(BY_NAME))
-    if unknown:
-        raise ValueError(f"unknown settings {unknown}; known: {', '.join(BY_NAME)}")
-    settings = Settings(**{name: BY_NAME[name].check(value) for name, value in values.items()})
-    _check_together(settings)
-    return settings
-
-
-def _check_together(settings: Any) -> None:
-    if settings.nmr_error_ratio < settings.nmr_warn_ratio:
-        raise ValueError(
-            f"nmr_error_ratio must not be below nmr_warn_ratio {settings.nmr_warn_ratio}, "
-            f"got {settings.nmr_error_ratio}"
-        )
-    if settings.samples < settings.block_size:
-        raise ValueError(f"samples must be at least block_size {settings.block_size}, got {settings.samples}")
-    if settings.estimator == "regression_adjusted" and settings.samples < 4:
-        raise ValueError(f"samples must be at least 4 for regression_adjusted, got {settings.samples}")
-    if settings.estimator == "exact":
-        _check_exact(settings)
-    shared = set(settings.actor_labels) & set(settings.support_labels)
-    if shared:
-        raise ValueError(f"labels {sorted(shared)} are in actor_labels and in support_labels; name each once")
-    if not settings.cameras or len(set(settings.cameras)) != len(settings.cameras):
-        raise ValueError(f"cameras must be different names and not empty, got {settings.cameras}")
-
-
-def _check_exact(settings: Any) -> None:
-    # One camera is the least; how many the policy has is known only where the policy is.
-    if settings.grid**2 > 16:
-        raise ValueError(
-            f"exact takes at most 16 cells over all cameras, got {settings.grid**2} a camera; "
-            "set grid to 2 or use another estimator"
-        )
-    if settings.time_budget > 0:
-        raise ValueError(
-            f"time_budget must be 0 for exact, got {settings.time_budget}; a part of all coalitions is no result"
-        )
-
-
-def as_yaml() -> str:
-    """Return a ROS parameter file with every setting, its default, unit and description."""
-    lines = [
-        "# Every parameter of iss_node with its default. Made from vla_iss_ros/settings.py; a test compares."
-    ]
-    lines += ["/**:", "  ros__parameters:"]
-    for group, settings in GROUPS.items():
-        lines.append(f"    # {group}")
-        for setting in settings:
-            lines.append(f"    # {setting.description}{_notes(setting, ' ')}")
-            lines.append(f"    {setting.name}: {_yaml_value(setting.default)}")
-    return "\n".join(lines) + "\n"
-
-
-def reference_as_yaml() -> str:
-    """Return a ROS parameter file with the settings of the paper's public code."""
-    lines = ["# The settings of the paper's public code. Made from vla_iss_ros/settings.py; a test compares."]
-    lines += ["/**:", "  ros__parameters:"]
-    lines += [f"    {name}: {_yaml_value(value)}" for name, value in REFERENCE.items()]
-    return "\n".join(lines) + "\n"
-
-
-def as_markdown() -> str:
-    """Return the table of parameters that stands in the README."""
-    lines = ["| parameter | type | default | meaning |", "| --- | --- | --- | --- |"]
-    for setting in ALL:
-        kind = {list: "list", bool: "bool", int: "int", float: "float", str: "string"}[type(setting.default)]
-        meaning = f"{setting.description}{_notes(setting, ' ')}"
-        lines.append(f"| `{setting.name}` | {kind} | `{_yaml_value(setting.default)}` | {meaning} |")
-    return "\n".join(lines) + "\n"
-
-
-def _notes(setting: Setting, lead: str) -> str:
-    notes = []
-    if setting.unit not in ("", "1"):
-        notes.append(f"unit: {setting.unit}")
-    if setting.minimum is not None:
-        notes.append(f"range: {setting.minimum:g} to {setting.maximum:g}")
-    if setting.choices:
-        notes.append(f"one of: {', '.join(setting.choices)}")
-    if setting.fixed:
-        notes.append("fixed while configured")
-    return f"{lead}({'; '.join(notes)})" if notes else ""
-
-
-def _yaml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f"[{', '.join(str(item) for item in value)}]"
-    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,157 @@
+"""Gaussian-process regression of how the action moves on the interventions that moved it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vla_iss_ros.iss.estimators.coalition_kernel import (
+    PRIOR_DEVIATION,
+    SCALARS,
+    CoalitionKernel,
+    Interventions,
+    Surface,
+)
+
+# Adam (Kingma and Ba, 2015), with a memory short enough for a dozen steps.
+RATE = 0.4
+DECAYS = (0.8, 0.95)
+NOISE = SCALARS.index("noise") - len(SCALARS)
+KEPT_ENERGY = 0.9999
+JITTER = 1e-6  # of the prior variance
+CHUNK = 4096  # interventions that are predicted at once
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Moves of the action after ``interventions``.
+
+    ``scores`` float64 [N, p]: the moves' coordinates along their p main directions, which hold all but a ten
+    thousandth of their energy; ``outputs``: how many numbers an action has.
+    """
+
+    interventions: Interventions
+    scores: Tensor
+    outputs: int
+
+    @classmethod
+    def of(cls, interventions: Interventions, moves: Tensor) -> Answers:
+        """Return the answers with ``moves`` [N, TA] in the order of ``interventions``."""
+        moves = moves.double()
+        if len(moves) < moves.shape[1]:
+            energy, vectors = torch.linalg.eigh(moves @ moves.T)
+            scores = vectors * energy.clamp_min(0).sqrt()
+        else:
+            energy, vectors = torch.linalg.eigh(moves.T @ moves)
+            scores = moves @ vectors
+        energy, scores = energy.flip(0).clamp_min(0), scores.flip(1)
+        kept = int((energy.cumsum(0) < KEPT_ENERGY * energy.sum()).sum()) + 1
+        return cls(interventions, scores[:, :kept].contiguous(), moves.shape[1])
+
+
+def learn(surface: Surface, probability: float, answers: Answers, start: Tensor, steps: int) -> Tensor:
+    """Return hyperparameters under which the answers are likely: ``start`` after ``steps`` of Adam."""
+    values, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
+    products = answers.scores @ answers.scores.T
+    for step in range(1, steps + 1):
+        _, slope = negative_log_posterior(surface, probability, answers.interventions, products, values)
+        mean = DECAYS[0] * mean + (1 - DECAYS[0]) * slope
+        square = DECAYS[1] * square + (1 - DECAYS[1]) * slope.square()
+        rate = RATE * min(1.0, 2 * (1 - (step - 1) / steps))
+        direction = mean / ((square / (1 - DECAYS[1] ** step)).sqrt() + 1e-9)
+        values = values - rate / (1 - DECAYS[0] ** step) * direction
+    return values
+
+
+def negative_log_posterior(
+    surface: Surface, probability: float, given: Interventions, products: Tensor, values: Tensor
+) -> tuple[float, Tensor]:
+    """Return the negative log posterior of the hyperparameters up to a constant, and its gradient [C + V + 6].
+
+    ``products`` [N, N] are the inner products of the answers. All outputs share kernel and scale, and the scale is
+    profiled out. They count as one output: an action's numbers move together, and counting each would make the
+    hyperparameters far too sure of themselves.
+    """
+    kernel = CoalitionKernel(surface, values, probability)
+    overlap = kernel.overlap(given, given)
+    gram = kernel.of_overlap(overlap, given, given)
+    inverse, log_determinant = _invert(gram, kernel.noise)
+    weighted = inverse @ products
+    count, energy = len(given), float(weighted.diagonal().sum())
+    value = 0.5 * (count * math.log(energy) + log_determinant + float(values.square().sum()))
+    outer = 0.5 * inverse - (0.5 * count / energy) * (weighted @ inverse)
+    slope = kernel.gradient(given, gram, overlap, outer) + values
+    slope[NOISE] += kernel.noise * float(outer.diagonal().sum()) * PRIOR_DEVIATION[NOISE]
+    return value, slope
+
+
+def log_evidence(kernel: CoalitionKernel, answers: Answers) -> float:
+    """Return the log likelihood of the answers as one output, scale profiled out, up to a constant."""
+    gram = kernel.gram(answers.interventions, answers.interventions)
+    inverse, log_determinant = _invert(gram, kernel.noise)
+    energy = float((answers.scores * (inverse @ answers.scores)).sum())
+    return -0.5 * (len(gram) * math.log(energy) + log_determinant)
+
+
+def _invert(gram: Tensor, noise: float) -> tuple[Tensor, float]:
+    noisy = gram.clone()
+    noisy.diagonal().add_(noise)
+    root = torch.linalg.cholesky(noisy)
+    return torch.cholesky_inverse(root), 2 * float(root.diagonal().log().sum())
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What the answers say of the answers to other interventions."""
+
+    kernel: CoalitionKernel
+    answers: Answers
+    inverse: Tensor
+    alpha: Tensor
+
+    @classmethod
+    def of(cls, kernel: CoalitionKernel, answers: Answers) -> Posterior:
+        """Condition on the answers."""
+        gram = kernel.gram(answers.interventions, answers.interventions)
+        inverse, _ = _invert(gram, kernel.noise)
+        return cls(kernel, answers, inverse, inverse @ answers.scores)
+
+    @property
+    def deviations(self) -> Tensor:
+        """Prior standard deviation of every score, [p]."""
+        return ((self.answers.scores * self.alpha).sum(0) / len(self.alpha)).clamp_min(0).sqrt()
+
+    def mean(self, at: Interventions) -> Tensor:
+        """Return the expected scores [n, p]."""
+        return self.kernel.gram(at, self.answers.interventions) @ self.alpha
+
+    def divergence(self, at: Interventions) -> Tensor:
+        """Return the mean squared move [n] of the expected answer."""
+        chunks = [self.mean(chunk).square().sum(1) for chunk in at.chunks(CHUNK)]
+        return torch.cat(chunks) / self.answers.outputs
+
+    def divergence_left_out(self) -> Tensor:
+        """Return the same for the answers' own interventions, each expected from all others, [N].
+
+        Closed form of leave-one-out prediction (Rasmussen and Williams, 2006, section 5.4.2).
+        """
+        left_out = self.answers.scores - self.alpha / self.inverse.diagonal()[:, None]
+        return left_out.square().sum(1) / self.answers.outputs
+
+    def divergence_errors(self, at: Interventions, outputs: int, normal: Tensor) -> Tensor:
+        """Return draws of the divergence [n, S] less its mean's, from standard ``normal`` [n, outputs, S].
+
+        Only the first ``outputs`` scores are drawn; the others move the action less.
+        """
+        across = self.kernel.gram(at, self.answers.interventions)
+        prior = self.kernel.gram(at, at)
+        covariance = prior - across @ self.inverse @ across.T
+        # Where little is left of the prior, rounding must not make it indefinite.
+        covariance.diagonal().add_(JITTER * prior.diagonal().mean())
+        root = torch.linalg.cholesky(covariance)
+        expected = (across @ self.alpha[:, :outputs])[:, :, None]
+        moved = (root @ normal.flatten(1)).view_as(normal) * self.deviations[:outputs, None]
+        return (moved * (2 * expected + moved)).sum(1) / self.answers.outputs

@@ -1,0 +1,65 @@
+"""Carries what was measured on earlier frames to the next one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from statistics import median
+
+from vla_iss_ros.iss.estimators import Memory
+from vla_iss_ros.iss.observation import Observation
+
+
+class Stream:
+    """The memory of one run of frames; consecutive frames have nearly the same map.
+
+    Samples of earlier frames take part in the estimate of the next, with a correlation that fades from frame to frame
+    as fast as the samples themselves say, and not at all where they contradict the new ones (the estimator's
+    innovation test). Everything is forgotten where it cannot apply: another instruction, other cells or settings, a
+    stamp that goes back (a bag that loops), or a gap in the stamps far longer than those before (another episode).
+    ``forgot`` says why, for the last frame; empty where nothing was. Not thread safe.
+    """
+
+    GAP_FACTOR = 10.0
+    GAPS = 16
+
+    def __init__(self) -> None:
+        self._memory: Memory | None = None
+        self._context: Hashable = None
+        self._stamp: int | None = None
+        self._gaps: deque[int] = deque(maxlen=self.GAPS)
+        self.forgot = ""
+
+    def forget(self, why: str = "asked to") -> None:
+        """Start anew with the next frame."""
+        self.forgot = why
+        self._memory, self._stamp = None, None
+        self._gaps.clear()
+
+    def recall(self, observation: Observation, context: Hashable) -> Memory | None:
+        """Return what earlier frames leave to ``observation``; ``context`` is all that must be as it was."""
+        self.forgot = ""
+        why = self._broken(observation, (observation.instruction, context))
+        if why and self._stamp is not None:
+            self.forget(why)
+        if self._stamp is not None:
+            self._gaps.append(observation.stamp - self._stamp)
+        self._context, self._stamp = (observation.instruction, context), observation.stamp
+        return self._memory
+
+    def keep(self, memory: Memory | None) -> None:
+        """Take in what the last frame leaves to the next."""
+        self._memory = None if memory is None else memory.aged(1)
+
+    def _broken(self, observation: Observation, context: tuple[str, Hashable]) -> str:
+        if self._stamp is None or self._context is None:
+            return ""
+        if context != self._context:
+            other = isinstance(self._context, tuple) and context[0] != self._context[0]
+            return "the instruction changed" if other else "cells, pictures or settings changed"
+        gap = observation.stamp - self._stamp
+        if gap < 0:
+            return "the stamps went back"
+        if len(self._gaps) >= 2 and gap > self.GAP_FACTOR * max(median(self._gaps), 1):
+            return f"no frame for {gap / 1e9:.1f} s"
+        return ""
