@@ -212,7 +212,9 @@ def draw_intervals(
     holds the reported value. (NaN, NaN) where the draws are not finite.
 
     It is as good as the draws: errors that they do not know (another grid, other donors, a prior that does not fit)
-    are not in it, it holds for one k at a time, and it says nothing of other frames.
+    are not in it, it holds for one k at a time, and it says nothing of other frames. The map's own drift is not taken
+    out: where the true NMR is 0 or 1 and nuisance begins right where the true top ends, any error moves the value to
+    one side and the interval misses the truth.
     """
     rows = torch.cat([draws.centre[None], draws.draws]).cpu().flatten(1)
     if not torch.isfinite(rows).all():

@@ -32,7 +32,7 @@ class LinearAnswer:
         moves: Tensor,
         place: Tensor,
         groups: int,
-        roots: list[Tensor],
+        roots: Tensor,
     ) -> LinearAnswer:
         """Fit to samples ``replaced`` [N, C] and ``moves`` [N, TA] of the pictures ``place`` [N] out of ``groups``.
 
