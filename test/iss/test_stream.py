@@ -58,6 +58,7 @@ def test_a_break_forgets_everything_and_says_why(observation, context, why):
     stream = running()
     assert stream.recall(observation, context) is None
     assert stream.forgot == why
+    assert sum(stream.forgotten.values()) == 1
     stream.keep(some_memory())
     following = at(observation.stamp / SECOND + 0.1, observation.instruction)
     assert stream.recall(following, context) is not None

@@ -112,6 +112,35 @@ def test_diagnostics_hold_the_result_in_plain_numbers(robot):
     assert all(status.hardware_id for status in robot.probe.diagnostics.values())
 
 
+def remembered(robot):
+    return int(robot.probe.status(f"{NODE}: NMR")[2]["samples remembered"])
+
+
+def until_remembered(robot, wanted):
+    robot.until(lambda: wanted(remembered(robot)), "the memory is as wanted", lambda: robot.send(labels=True))
+
+
+def test_earlier_frames_have_a_say_until_another_instruction_comes(robot):
+    until_remembered(robot, lambda samples: samples >= 16)
+    key, count = "stream began anew: the instruction changed", 0
+    for instruction in ("open the drawer", "press the button"):
+        robot.instruct(instruction)
+        count += 1
+
+        def counted(count=count):
+            return robot.probe.status(f"{NODE}: NMR")[2].get(key) == str(count)
+
+        robot.until(counted, f"'{key}' is {count}", lambda: robot.send(labels=True))
+    until_remembered(robot, lambda samples: samples >= 16)
+
+
+def test_without_a_stream_every_frame_stands_for_itself(robot):
+    assert robot.probe.set_parameters(NODE, stream=False)[0].successful
+    until_remembered(robot, lambda samples: samples == 0)
+    assert robot.probe.set_parameters(NODE, stream=True)[0].successful
+    until_remembered(robot, lambda samples: samples >= 16)
+
+
 def damaged(robot, change):
     message = robot.image("front")
     change(message)

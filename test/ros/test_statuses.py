@@ -56,7 +56,6 @@ def result(value=0.25, age=0.0, reason=""):
         ratios={10: headline, 20: NuisanceMassRatio(20, 0.3)},
         samples=128,
         remembered=48,
-        forgot="",
         stop_reason="samples",
         mean_delta=0.02,
         noise_floor=1e-12,
@@ -72,7 +71,7 @@ def result(value=0.25, age=0.0, reason=""):
 
 
 def test_the_nmr_status_has_headline_and_figures():
-    status = nmr_status(result(), {"policy": 0.3, "latency": 0.4}, SETTINGS)
+    status = nmr_status(result(), {"policy": 0.3, "latency": 0.4}, SETTINGS, {})
     assert (status.level, status.message) == (OK, "NMR@10 0.25 [0.10, 0.40], chance 0.50, N = 128")
     assert status.values["NMR@20"] == 0.3
     assert status.values["effect camera front share"] == 0.5
@@ -82,21 +81,21 @@ def test_the_nmr_status_has_headline_and_figures():
 
 
 def test_without_nmr_the_status_says_why():
-    status = nmr_status(result(math.nan, reason="no regions: label images tell"), {}, SETTINGS)
+    status = nmr_status(result(math.nan, reason="no regions: label images tell"), {}, SETTINGS, {})
     assert (status.level, status.message) == (OK, "NMR@10 undefined: no regions: label images tell")
 
 
 def test_an_old_result_is_stale_but_not_when_frames_take_long():
-    assert nmr_status(result(age=60.0), {"latency": 1.0}, SETTINGS).level == WARN
-    assert nmr_status(result(age=60.0), {"latency": 1.0}, SETTINGS).message.startswith(
+    assert nmr_status(result(age=60.0), {"latency": 1.0}, SETTINGS, {}).level == WARN
+    assert nmr_status(result(age=60.0), {"latency": 1.0}, SETTINGS, {}).message.startswith(
         "stale, 60 s old: NMR@10"
     )
-    assert nmr_status(result(age=60.0), {"latency": 40.0}, SETTINGS).level == OK
-    assert nmr_status(result(0.9, age=60.0), {}, SETTINGS).level == ERROR
+    assert nmr_status(result(age=60.0), {"latency": 40.0}, SETTINGS, {}).level == OK
+    assert nmr_status(result(0.9, age=60.0), {}, SETTINGS, {}).level == ERROR
 
 
 def test_before_any_result():
-    assert nmr_status(None, {}, SETTINGS) == Status("NMR", WARN, "no frame has been explained yet")
+    assert nmr_status(None, {}, SETTINGS, {}) == Status("NMR", WARN, "no frame has been explained yet")
 
 
 class FakeInputs:

@@ -206,15 +206,14 @@ def draw_intervals(
     """Return, for every k, the range of NMR@k over the draws, moved to belong to the reported ``ratios``.
 
     ``nuisance`` float64 [V, h, w] is area-averaged to the draws' size. The middle 95 % of the draws' NMR is one
-    range. A noisy map's NMR drifts towards chance, and each draw is noisier than the map it was drawn from, so the
-    same range moved until its mean is the centre's NMR is a second one; both are taken together. What lies between
-    the centre's NMR and the reported one, the coarser size, is then added; the result is cut to [0, 1] and always
-    holds the reported value. (NaN, NaN) where the draws are not finite.
+    range. A noisy map's NMR drifts towards chance: each draw, noisier than the map it was drawn from, has drifted
+    once more than that map, and that map once more than the truth. So the same range is moved against the drift, until
+    its mean lies as far beyond the centre's NMR as the draws fell behind it, and everything between the two is taken
+    in. What lies between the centre's NMR and the reported one, the coarser size, is then added; the result is cut to
+    [0, 1] and always holds the reported value. (NaN, NaN) where the draws are not finite.
 
     It is as good as the draws: errors that they do not know (another grid, other donors, a prior that does not fit)
-    are not in it, it holds for one k at a time, and it says nothing of other frames. The map's own drift is not taken
-    out: where the true NMR is 0 or 1 and nuisance begins right where the true top ends, any error moves the value to
-    one side and the interval misses the truth.
+    are not in it, it holds for one k at a time, and it says nothing of other frames.
     """
     rows = torch.cat([draws.centre[None], draws.draws]).cpu().flatten(1)
     if not torch.isfinite(rows).all():
@@ -225,8 +224,8 @@ def draw_intervals(
     low, high = each.quantile(torch.tensor([0.025, 0.975], dtype=each.dtype), dim=0)
     drift = centre - each.mean(0)
     value = torch.tensor(ratios, dtype=each.dtype)
-    least = (value + torch.minimum(low, low + drift) - centre).clamp(0, 1)
-    most = (value + torch.maximum(high, high + drift) - centre).clamp(0, 1)
+    least = (value + torch.minimum(low, low + 2 * drift) - centre).clamp(0, 1)
+    most = (value + torch.maximum(high, high + 2 * drift) - centre).clamp(0, 1)
     return list(zip(torch.minimum(least, value).tolist(), torch.maximum(most, value).tolist(), strict=True))
 
 

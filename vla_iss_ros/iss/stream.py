@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable
 from statistics import median
 
@@ -17,7 +17,8 @@ class Stream:
     as fast as the samples themselves say, and not at all where they contradict the new ones (the estimator's
     innovation test). Everything is forgotten where it cannot apply: another instruction, other cells or settings, a
     stamp that goes back (a bag that loops), or a gap in the stamps far longer than those before (another episode).
-    ``forgot`` says why, for the last frame; empty where nothing was. Not thread safe.
+    ``forgot`` says why, for the last frame; empty where nothing was. ``forgotten`` counts how often, by reason. Not
+    thread safe.
     """
 
     GAP_FACTOR = 10.0
@@ -29,10 +30,12 @@ class Stream:
         self._stamp: int | None = None
         self._gaps: deque[int] = deque(maxlen=self.GAPS)
         self.forgot = ""
+        self.forgotten: Counter[str] = Counter()
 
     def forget(self, why: str = "asked to") -> None:
         """Start anew with the next frame."""
         self.forgot = why
+        self.forgotten[why.split(" for ")[0]] += 1
         self._memory, self._stamp = None, None
         self._gaps.clear()
 

@@ -47,7 +47,7 @@ class ExplainingPipeline:
         self._explainer: tuple[Any, Explainer] | None = None
         self._stream = Stream()
         self._lock = threading.Lock()
-        self._latest: tuple[Result, dict[str, float]] | None = None
+        self._latest: tuple[Result, dict[str, float], dict[str, int]] | None = None
         self._reset_asked = ""
         self.waiters = Waiters()
 
@@ -109,7 +109,7 @@ class ExplainingPipeline:
             "latency": time.monotonic() - frame.arrived,
         }
         with self._lock:
-            self._latest = (result, seconds)
+            self._latest = (result, seconds, dict(self._stream.forgotten))
         return result
 
     def _explainer_for(self, settings: Any) -> tuple[Explainer, Stream | None]:
@@ -136,8 +136,8 @@ class ExplainingPipeline:
         """Return the diagnostics of NMR and of the policy's agreement."""
         with self._lock:
             latest = self._latest
-        result, seconds = latest if latest else (None, {})
-        yield nmr_status(result, seconds, settings)
+        result, seconds, forgotten = latest if latest else (None, {}, {})
+        yield nmr_status(result, seconds, settings, forgotten)
         yield self._commands.status()
 
     def close(self) -> None:

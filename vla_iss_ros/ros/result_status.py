@@ -16,8 +16,13 @@ STALE_SECONDS = 5.0
 STALE_FACTOR = 3.0
 
 
-def nmr_status(result: Result | None, seconds: Mapping[str, float], settings: Any) -> Status:
-    """Return the status ``NMR``: the headline, judged by its ratio to chance, its age and all figures."""
+def nmr_status(
+    result: Result | None, seconds: Mapping[str, float], settings: Any, forgotten: Mapping[str, int]
+) -> Status:
+    """Return the status ``NMR``: the headline, judged by its ratio to chance, its age and all figures.
+
+    ``forgotten``: how often the stream of frames began anew, by reason.
+    """
     if result is None:
         return Status("NMR", WARN, "no frame has been explained yet")
     headline, explanation = result.headline, result.explanation
@@ -38,7 +43,7 @@ def nmr_status(result: Result | None, seconds: Mapping[str, float], settings: An
         "samples N": explanation.samples,
         "stop reason": explanation.stop_reason,
         "samples remembered": explanation.remembered,
-        "stream began anew": explanation.forgot,
+        **{f"stream began anew: {why}": count for why, count in forgotten.items()},
         "mean delta": explanation.mean_delta,
         "noise floor": explanation.noise_floor,
         "policy shares its noise": explanation.shared_noise,

@@ -51,6 +51,6 @@ def contrasts(
     if freedom < 1 or not bool(square > 0) or not bool(rows.any()):
         zero = torch.zeros(replaced.shape[1], values.shape[1], dtype=torch.float64)
         return zero, torch.zeros(len(zero), dtype=torch.float64)
-    roots = [torch.diag(weights**power) for power in powers]
+    roots = torch.stack([torch.diag(weights**power) for power in powers])
     mean, variance = posterior(rows.T @ rows, rows.T @ moved, square, freedom, roots)
     return mean, variance.clamp_min(0)
