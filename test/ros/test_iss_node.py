@@ -122,10 +122,9 @@ def until_remembered(robot, wanted):
 
 def test_earlier_frames_have_a_say_until_another_instruction_comes(robot):
     until_remembered(robot, lambda samples: samples >= 16)
-    key, count = "stream began anew: the instruction changed", 0
-    for instruction in ("open the drawer", "press the button"):
+    key = "stream began anew: the instruction changed"
+    for count, instruction in enumerate(("open the drawer", "press the button"), start=1):
         robot.instruct(instruction)
-        count += 1
 
         def counted(count=count):
             return robot.probe.status(f"{NODE}: NMR")[2].get(key) == str(count)

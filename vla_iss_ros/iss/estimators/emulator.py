@@ -14,8 +14,10 @@ from vla_iss_ros.iss.estimators.kernel_regression import Answers, Posterior, lea
 from vla_iss_ros.iss.estimators.memory import Memory
 from vla_iss_ros.iss.estimators.quadrature import contrasts, crossed, spread
 
-FIRST_STEPS = 15
+FIRST_STEPS = 12
 STEPS = 6
+RELEARN = 2  # times as many samples as before, and learning goes on
+CHEAP = 96  # samples, up to which a few more steps cost little beside the policy's runs
 LEARNED = 192  # samples that hyperparameters are learned from at the most
 EMULATED = 384  # samples that the emulator is conditioned on at the most; all samples correct it
 REMEMBERED = 128
@@ -23,9 +25,9 @@ REMEMBERED = 128
 # theirs, within these.
 MASKS, MOST_MASKS = 256, 4096
 MOST_CROSSED = 8  # pictures that each mask is tried with; beyond, each mask has one
-ERROR_MASKS = 256
+ERROR_MASKS = 192
 ERROR_OUTPUTS = 3
-ERROR_DRAWS = 64
+ERROR_DRAWS = 48
 # Posterior deviations are multiplied by this, for what they leave out: doubt about the hyperparameters and about the
 # kernel itself. Chosen on episodes outside of the sample bag so that intervals cover; benchmarks/estimators.py measures
 # how they do.
@@ -49,7 +51,7 @@ class Emulator(SampledEstimator):
     """
 
     uses_moves = True
-    _learning = ThreadPoolExecutor(1, "vla_iss_ros learning")
+    _aside = ThreadPoolExecutor(1, "vla_iss_ros emulator")
 
     def __init__(
         self,
@@ -65,6 +67,14 @@ class Emulator(SampledEstimator):
         self._values: Tensor | None = None
         self._learned_from = 0
         self._underway: Future[Tensor] | None = None
+        self._conditioned: tuple[Posterior, Tensor, Memory | None] | None = None
+
+    def update(
+        self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
+    ) -> None:
+        """Take in a block with its moves; raises ValueError on another shape or on values that are not finite."""
+        super().update(replaced, delta, pictures, moves)
+        self._conditioned = None
 
     def recall(self, memory: Memory) -> None:
         """Build on samples of earlier frames; the faster answers are found to change, the less they count."""
@@ -75,13 +85,17 @@ class Emulator(SampledEstimator):
 
         What is learned depends on when this is called, not on how long it takes.
         """
-        self._await_learning()
-        if not bool(self._moves().any()):
+        if self._count() < RELEARN * self._learned_from or not bool(self._moves().any()):
             return
-        answers, _ = self._answers(self._memory, LEARNED)
-        task = (self._cells(), self.probability, answers, *self._start())
+        self._await_learning()
+        samples, surface, start = self._rows(), self._cells(), self._start()
+        memory, probability = self._memory, self.probability
+
+        def task() -> Tensor:
+            return learn(surface, probability, _answers(samples, memory, LEARNED)[0], *start)
+
         self._learned_from = self._count()
-        self._underway = self._learning.submit(learn, *task)
+        self._underway, self._conditioned = self._aside.submit(task), None
 
     def estimate(self) -> Estimate:
         """Return ISS, contrast, standard error and draws from all blocks so far."""
@@ -90,13 +104,14 @@ class Emulator(SampledEstimator):
             zero = torch.zeros(replaced.shape[1], dtype=torch.float64)
             return Estimate(delta.mean() + zero, zero, torch.full_like(zero, math.nan), len(delta))
         posterior, order, remembered = self._condition()
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn = self._aside.submit(self._errors, posterior, generator)
         expected, rule_doubt = self._expected(posterior)
         own = order.argsort()[len(remembered) if remembered else 0 :]
         missed = delta - self._predicted(posterior, own, replaced, pictures)
         correction, doubt = contrasts(replaced, pictures, missed[:, None], posterior.kernel.weights)
         contrast = expected + correction[:, 0]
-        generator = torch.Generator().manual_seed(self.seed)
-        errors = WIDENING * self._errors(posterior, generator)
+        errors = WIDENING * drawn.result()
         rest = (WIDENING**2 * doubt + rule_doubt).sqrt()
         deviation = (errors.square().mean(0) + rest.square()).sqrt()
         errors += rest * torch.randn(errors.shape, generator=generator, dtype=torch.float64)
@@ -117,15 +132,18 @@ class Emulator(SampledEstimator):
 
     def _condition(self) -> tuple[Posterior, Tensor, Memory | None]:
         """Return the emulator, the order of its samples (remembered ones come first), and what it remembers."""
+        if self._conditioned is not None:
+            return self._conditioned
         self._await_learning()
-        answers, _ = self._answers(self._memory, LEARNED)
         values, steps = self._start()
-        if self._count() - self._learned_from > self._count() / 3:
-            values = learn(self._cells(), self.probability, answers, values, steps)
+        if self._overdue():
+            recent, _ = _answers(self._rows(), self._memory, LEARNED)
+            values = learn(self._cells(), self.probability, recent, values, steps)
         kernel = CoalitionKernel(self._cells(), values, self.probability)
         remembered = self._still_valid(kernel)
-        answers, order = self._answers(remembered, REMEMBERED + EMULATED)
-        return Posterior.of(kernel, answers), order, remembered
+        answers, order = _answers(self._rows(), remembered, REMEMBERED + EMULATED)
+        self._conditioned = Posterior.of(kernel, answers), order, remembered
+        return self._conditioned
 
     def _still_valid(self, kernel: CoalitionKernel) -> Memory | None:
         """Return the memory as it is, weakened, or None: whichever makes this frame's answers likeliest.
@@ -134,14 +152,22 @@ class Emulator(SampledEstimator):
         """
         if self._memory is None or not len(self._memory):
             return None
-        ages = (*WEAKENINGS, UNRELATED)
-        evidence = [log_evidence(kernel, self._answers(self._memory.aged(age), LEARNED)[0]) for age in ages]
+        samples, ages = self._rows(), (*WEAKENINGS, UNRELATED)
+        evidence = [
+            log_evidence(kernel, _answers(samples, self._memory.aged(age), LEARNED)[0]) for age in ages
+        ]
         best = ages[max(range(len(ages)), key=evidence.__getitem__)]
         return None if best == UNRELATED else self._memory.aged(best)
 
     def _await_learning(self) -> None:
         if self._underway is not None:
             self._values, self._underway = self._underway.result(), None
+
+    def _overdue(self) -> bool:
+        """Tell whether to learn more before the answer: where it costs little, or where too much came since."""
+        if self._count() <= CHEAP:
+            return self._count() >= RELEARN * self._learned_from
+        return self._count() > RELEARN * self._learned_from
 
     def _start(self) -> tuple[Tensor, int]:
         """Return the hyperparameters to start from, and the steps to take."""
@@ -165,23 +191,15 @@ class Emulator(SampledEstimator):
     def _moves(self) -> Tensor:
         return self._samples.moves()[:EMULATED]
 
-    def _answers(self, memory: Memory | None, most: int) -> tuple[Answers, Tensor]:
-        """Return the last ``most`` samples of memory and frame, with their order."""
+    def _rows(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return replaced cells, pictures and moves of the samples that the emulator is conditioned on."""
         replaced, _, pictures = self._samples.together()
-        moves = self._moves()
-        replaced, pictures = replaced[: len(moves)], pictures[: len(moves)]
-        times = torch.zeros(len(moves), dtype=torch.float64)
-        if memory is not None:
-            replaced = torch.cat([memory.replaced.double(), replaced])
-            pictures = torch.cat([memory.pictures, pictures])
-            moves, times = torch.cat([memory.moves.double(), moves]), torch.cat([memory.times, times])
-        given, order = Interventions.sort(replaced[-most:], pictures[-most:], times[-most:])
-        return Answers.of(given, moves[-most:][order]), order
+        return replaced[:EMULATED], pictures[:EMULATED], self._moves()
 
     def _expected(self, posterior: Posterior) -> tuple[Tensor, Tensor]:
         """Return the emulator's own contrast [C], and the variance [C] that comes from the nodes being few."""
         cells, pictures = self._shape()
-        masks = min(max(MASKS, 2 ** math.ceil(math.log2(self._count()))), MOST_MASKS)
+        masks = min(max(MASKS, self._count()), MOST_MASKS)
         if pictures <= MOST_CROSSED:
             nodes = crossed(cells, pictures, self.probability, masks)
             divergence = posterior.divergence(nodes).view(pictures, masks).mean(0)
@@ -198,7 +216,8 @@ class Emulator(SampledEstimator):
         outputs = min(ERROR_OUTPUTS, posterior.alpha.shape[1])
         normal = torch.randn(len(nodes), outputs, ERROR_DRAWS, generator=generator, dtype=torch.float64)
         errors = posterior.divergence_errors(nodes, outputs, normal)
-        return contrasts(nodes.replaced, nodes.pictures, errors, posterior.kernel.weights)[0].T.contiguous()
+        weights = posterior.kernel.weights
+        return contrasts(nodes.replaced, nodes.pictures, errors, weights)[0].T.contiguous()
 
     def _shape(self) -> tuple[int, int]:
         surface = self._cells()
@@ -212,3 +231,17 @@ class Emulator(SampledEstimator):
         rest = replaced[len(own) :], pictures[len(own) :], torch.zeros(len(replaced) - len(own))
         at, order = Interventions.sort(*rest)
         return torch.cat([left_out, posterior.divergence(at)[order.argsort()]])
+
+
+def _answers(
+    samples: tuple[Tensor, Tensor, Tensor], memory: Memory | None, most: int
+) -> tuple[Answers, Tensor]:
+    """Return the last ``most`` samples of memory and frame, with their order."""
+    replaced, pictures, moves = samples
+    times = torch.zeros(len(moves), dtype=torch.float64)
+    if memory is not None:
+        replaced = torch.cat([memory.replaced.double(), replaced])
+        pictures = torch.cat([memory.pictures, pictures])
+        moves, times = torch.cat([memory.moves.double(), moves]), torch.cat([memory.times, times])
+    given, order = Interventions.sort(replaced[-most:], pictures[-most:], times[-most:])
+    return Answers.of(given, moves[-most:][order]), order

@@ -12,6 +12,7 @@ from vla_iss_ros.iss.estimators.coalition_kernel import Interventions
 from vla_iss_ros.iss.estimators.gaussian_process import posterior
 from vla_iss_ros.iss.estimators.interface import group_means, picture_groups
 
+NOISES = (0.01, 0.1, 1.0, 10.0, 100.0)
 SEED = 0  # the nodes are a rule of integration, the same for every frame
 
 
@@ -36,14 +37,12 @@ def _coalitions(cells: int, probability: float, count: int) -> Tensor:
     return Sobol().draw(count, cells, probability, torch.Generator().manual_seed(SEED)).double()
 
 
-def contrasts(
-    replaced: Tensor, groups: Tensor, values: Tensor, weights: Tensor, powers: tuple[float, ...] = (1.0, 2.0)
-) -> tuple[Tensor, Tensor]:
+def contrasts(replaced: Tensor, groups: Tensor, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return the contrasts [C, m] of ``values`` [n, m] at coalitions ``replaced`` [n, C], and their variance [C].
 
-    Regression on all cells, ``groups`` int64 [n] with constants of their own. Cells that hardly weigh are believed to
-    hardly matter: the prior deviation of a contrast is ``weights`` [C] to one of ``powers``; which, and the noise, is
-    averaged over by marginal likelihood. Noise here is what interactions of cells leave.
+    Regression on all cells, ``groups`` int64 [n] with constants of their own. A cell that hardly weighs is believed to
+    hardly matter: the prior deviation of its contrast is proportional to its entry of ``weights`` [C]. How far, and the
+    noise, are averaged over by marginal likelihood. Noise here is what interactions of cells leave.
     """
     place, count = picture_groups(groups)
     rows, moved = replaced - group_means(replaced, place, count), values - group_means(values, place, count)
@@ -51,6 +50,6 @@ def contrasts(
     if freedom < 1 or not bool(square > 0) or not bool(rows.any()):
         zero = torch.zeros(replaced.shape[1], values.shape[1], dtype=torch.float64)
         return zero, torch.zeros(len(zero), dtype=torch.float64)
-    roots = torch.stack([torch.diag(weights**power) for power in powers])
-    mean, variance = posterior(rows.T @ rows, rows.T @ moved, square, freedom, roots)
+    root = torch.diag(weights)[None]
+    mean, variance = posterior(rows.T @ rows, rows.T @ moved, square, freedom, root, NOISES)
     return mean, variance.clamp_min(0)
