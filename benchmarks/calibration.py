@@ -28,6 +28,7 @@ class Coverage:
     agreement: list[float] = field(default_factory=list)
     samples: list[int] = field(default_factory=list)
     stopped: list[bool] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
     def add(self, bench: Bench, result: Explanation) -> None:
         """Judge one explanation; a reference's own standard error is added to the estimate's."""
@@ -44,6 +45,7 @@ class Coverage:
         self.agreement.append(correlation(estimate.contrast, reference))
         self.samples.append(result.samples)
         self.stopped.append(result.stop_reason != "samples")
+        self.seconds.append(sum(result.seconds.values()))
 
     def mean(self, name: str) -> float:
         """Return the mean of one of the lists."""

@@ -101,6 +101,26 @@ def print_calibration(probability: float, repetitions: int) -> None:
         )
 
 
+def print_accuracy(probability: float, repetitions: int) -> None:
+    """Print what an explanation of N samples is worth, and how long it takes on one thread of this machine."""
+    import calibration
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    chosen = cases(FRAMES)
+    print(
+        f"explanations by {DEFAULT}, q = {probability}, {len(chosen)} frames x {repetitions} seeds, one thread"
+    )
+    print("       N      r  NMR@10 off by  NMR@10 interval  seconds")
+    for samples in COUNTS:
+        found = calibration.measure(chosen, probability, repetitions, samples=samples)
+        print(
+            f"{samples:>8}   {found.mean('agreement'):.2f}          {found.mean('errors'):.3f}       +- "
+            f"{found.mean('widths') / 2:.2f}       {found.mean('seconds'):.2f}"
+        )
+    torch.set_num_threads(threads)
+
+
 def print_streams(repetitions: int) -> None:
     """Print what carrying samples from frame to frame brings."""
     import streaming
@@ -141,6 +161,8 @@ def run_all() -> None:
             yield
         parts[name] = kept.getvalue().rstrip()
 
+    with part("accuracy"):
+        print_accuracy(0.3, 5)
     with part("calibration"):
         for probability in (0.3, 0.7):
             print_calibration(probability, 20)

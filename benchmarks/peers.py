@@ -84,7 +84,7 @@ def methods(case: Case) -> dict[str, tuple[str, Method]]:
     donors = same if len(same) >= Donor.ENOUGH else case.donors
     frame = case.observation
     found: dict[str, tuple[str, Method]] = {
-        OURS: ("spatial, balanced masks", ours(case)),
+        OURS: (f"{settings.BY_NAME['estimator'].default}, balanced masks", ours(case)),
         "vla_iss_ros, the paper's": (
             "horvitz_thompson, independent masks",
             ours(case, estimator="horvitz_thompson", design="bernoulli"),
