@@ -100,3 +100,15 @@ def test_draws_of_the_error_have_the_closed_form_mean():
     expected = variance * posterior.deviations[:2].square().sum() / 6
     spread = errors.std(1) / 20000**0.5
     assert ((errors.mean(1) - expected).abs() < 5 * spread + 1e-5).all()
+
+
+def test_interventions_that_are_the_same_do_not_break_the_fit():
+    """All samples replace everything from one picture, with hardly any noise: the covariance is singular."""
+    given = Interventions.sort(torch.ones(30, 8), torch.zeros(30, dtype=torch.int64), torch.zeros(30))[0]
+    values = some_values(SURFACE)
+    values[-3], values[-2] = 10.0, -10.0
+    answers = Answers.of(given, torch.ones(30, 4, dtype=torch.float64))
+    posterior = Posterior.of(CoalitionKernel(SURFACE, values, 0.5), answers)
+    assert posterior.divergence(given)[0].item() == pytest.approx(1.0, abs=0.05)
+    normal = torch.ones(30, 1, 2, dtype=torch.float64)
+    assert torch.isfinite(posterior.divergence_errors(given, 1, normal)).all()

@@ -16,7 +16,7 @@ g and drift v are learned.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -110,13 +110,17 @@ VIEW_DEVIATION = 1.5  # of a view's
 def _field(cells: int, positions: Tensor | None) -> Tensor:
     if positions is None:
         return WEIGHT_DEVIATION * torch.eye(cells, dtype=torch.float64)
-    places = positions.double()
-    same = places[:, None, 0] == places[None, :, 0]
-    distance = (places[:, None, 1:] - places[None, :, 1:]).square().sum(-1)
-    covariance = torch.exp(-0.5 * distance / LENGTH_SCALE**2) * same
-    root = torch.linalg.cholesky(covariance + NUGGET * torch.eye(cells, dtype=torch.float64))
-    views = one_hot(positions[:, 0].long()).double()
-    return torch.cat([WEIGHT_DEVIATION * root, VIEW_DEVIATION * views], 1)
+    return _smooth_field(tuple(map(tuple, positions.tolist())))
+
+
+@lru_cache(8)  # frame after frame has the same cells
+def _smooth_field(positions: tuple[tuple[int, ...], ...]) -> Tensor:
+    with torch.inference_mode(False):
+        view, place = torch.tensor(positions)[:, 0], torch.tensor(positions, dtype=torch.float64)[:, 1:]
+        distance = (place[:, None] - place).square().sum(-1)
+        covariance = torch.exp(-0.5 * distance / LENGTH_SCALE**2) * (view[:, None] == view)
+        root = torch.linalg.cholesky(covariance + NUGGET * torch.eye(len(view), dtype=torch.float64))
+        return torch.cat([WEIGHT_DEVIATION * root, VIEW_DEVIATION * one_hot(view).double()], 1)
 
 
 SCALARS = ("exponent", "shared", "alike", "interaction", "noise", "drift")

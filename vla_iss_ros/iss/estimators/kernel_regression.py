@@ -22,6 +22,7 @@ DECAYS = (0.8, 0.95)
 NOISE = SCALARS.index("noise") - len(SCALARS)
 KEPT_ENERGY = 0.9999
 JITTER = 1e-6  # of the prior variance
+ROUNDING = (1e-10, 1e-8, 1e-6, 1e-4)  # of the variance
 CHUNK = 4096  # interventions that are predicted at once
 
 
@@ -97,10 +98,20 @@ def log_evidence(kernel: CoalitionKernel, answers: Answers) -> float:
 
 
 def _invert(gram: Tensor, noise: float) -> tuple[Tensor, float]:
-    noisy = gram.clone()
-    noisy.diagonal().add_(noise)
-    root = torch.linalg.cholesky(noisy)
+    root = _root(gram, noise)
     return torch.cholesky_inverse(root), 2 * float(root.diagonal().log().sum())
+
+
+def _root(gram: Tensor, noise: float) -> Tensor:
+    """Return the Cholesky factor of ``gram`` with ``noise`` on its diagonal, and more where rounding asks for more."""
+    noisy, size = gram.clone(), float(gram.diagonal().mean())
+    noisy.diagonal().add_(noise)
+    for more in ROUNDING:
+        root, failed = torch.linalg.cholesky_ex(noisy)
+        if not failed:
+            return root
+        noisy.diagonal().add_(more * size)
+    return torch.linalg.cholesky(noisy)
 
 
 @dataclass(frozen=True)
@@ -150,8 +161,7 @@ class Posterior:
         prior = self.kernel.gram(at, at)
         covariance = prior - across @ self.inverse @ across.T
         # Where little is left of the prior, rounding must not make it indefinite.
-        covariance.diagonal().add_(JITTER * prior.diagonal().mean())
-        root = torch.linalg.cholesky(covariance)
+        root = _root(covariance, JITTER * float(prior.diagonal().mean()))
         expected = (across @ self.alpha[:, :outputs])[:, :, None]
         moved = (root @ normal.flatten(1)).view_as(normal) * self.deviations[:outputs, None]
         return (moved * (2 * expected + moved)).sum(1) / self.answers.outputs
