@@ -53,15 +53,8 @@ class Emulator(SampledEstimator):
     uses_moves = True
     _aside = ThreadPoolExecutor(1, "vla_iss_ros emulator")
 
-    def __init__(
-        self,
-        probability: float,
-        independent: bool,
-        positions: Tensor | None = None,
-        products: Tensor | None = None,
-        pictures: int = 1,
-    ) -> None:
-        super().__init__(probability, independent, positions, products, pictures)
+    def _begin(self) -> None:
+        super()._begin()
         self._surface: Surface | None = None
         self._memory: Memory | None = None
         self._values: Tensor | None = None

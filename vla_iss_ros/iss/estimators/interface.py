@@ -208,6 +208,10 @@ class CellEstimator:
         self.independent = independent
         self.pictures = pictures
         self._positions, self._products = positions, products
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make what a kind of estimator keeps beside this."""
 
     @property
     def changes(self) -> Tensor | None:
@@ -228,15 +232,7 @@ class CellEstimator:
 class SampledEstimator(CellEstimator):
     """An estimator that keeps its samples and computes when it is asked."""
 
-    def __init__(
-        self,
-        probability: float,
-        independent: bool,
-        positions: Tensor | None = None,
-        products: Tensor | None = None,
-        pictures: int = 1,
-    ) -> None:
-        super().__init__(probability, independent, positions, products, pictures)
+    def _begin(self) -> None:
         self._samples = Samples()
 
     def update(
