@@ -23,7 +23,7 @@ EMULATED = 384  # samples that the emulator is conditioned on at the most; all s
 REMEMBERED = 128
 # Coalitions that the emulator is asked about: as many as there are samples, so that its integration error falls with
 # theirs, within these.
-MASKS, MOST_MASKS = 256, 4096
+MASKS, MOST_MASKS = 256, 2048
 MOST_CROSSED = 8  # pictures that each mask is tried with; beyond, each mask has one
 ERROR_MASKS = 192
 ERROR_OUTPUTS = 3

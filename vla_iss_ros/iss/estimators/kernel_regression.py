@@ -23,7 +23,7 @@ NOISE = SCALARS.index("noise") - len(SCALARS)
 KEPT_ENERGY = 0.9999
 JITTER = 1e-6  # of the prior variance
 ROUNDING = (1e-10, 1e-8, 1e-6, 1e-4)  # of the variance
-CHUNK = 4096  # interventions that are predicted at once
+CHUNK = 1024  # interventions that are predicted at once
 
 
 @dataclass(frozen=True)
