@@ -13,6 +13,7 @@ from vla_iss_ros.iss.estimators import REGISTRY
 COUNTS = (32, 64, 128, 256, 512, 1024)
 LONG_COUNTS = (*COUNTS, 2048, 4096, 8192)
 PAPER = "horvitz_thompson"
+HAJEK = "hajek, independent"
 # Those that enumerate take no count of samples.
 SAMPLED = tuple(name for name in REGISTRY if REGISTRY[name].plan is None)
 MEASURES = ("correlation", "overlap", "nmr_error")
@@ -55,7 +56,7 @@ def measure(chosen: Sequence[Case], probability: float, repetitions: int) -> Cur
         for seed in range(100, 100 + repetitions):
             others = [name for name in SAMPLED if name != PAPER]
             _run(bench, curves, others, "balanced", COUNTS, seed)
-            _run(bench, curves, [PAPER, "hajek, independent"], "bernoulli", LONG_COUNTS, seed)
+            _run(bench, curves, [PAPER, HAJEK], "bernoulli", LONG_COUNTS, seed)
     return curves
 
 

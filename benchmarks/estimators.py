@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 import torch
-from convergence import COUNTS, LONG_COUNTS, PAPER, Curves, designs, measure
+from convergence import COUNTS, HAJEK, LONG_COUNTS, PAPER, Curves, designs, measure
 from reference_maps import FRAMES, QUICK_FRAMES, REFERENCE_SAMPLES, cases
 
 from vla_iss_ros import settings
@@ -54,7 +54,7 @@ def _table(curves: Curves, name: str, form: str) -> None:
 
 
 def _sum_up(curves: Curves, name: str, target: float, goal: str) -> None:
-    ours, hajek, theirs = (curves.needed(name, each, target) for each in (DEFAULT, "hajek", PAPER))
+    ours, hajek, theirs = (curves.needed(name, each, target) for each in (DEFAULT, HAJEK, PAPER))
     q = curves.probability
     if name == "correlation":
         print(
@@ -66,7 +66,7 @@ def _sum_up(curves: Curves, name: str, target: float, goal: str) -> None:
         )
     else:
         print(
-            f"evaluations to {goal} {target} at q = {q}: {DEFAULT} {ours:.0f}, hajek {hajek:.0f}, "
+            f"evaluations to {goal} {target} at q = {q}: {DEFAULT} {ours:.0f}, {HAJEK} {hajek:.0f}, "
             f"{PAPER} {theirs:.0f}"
         )
 
@@ -163,18 +163,18 @@ def run_all() -> None:
 
     with part("accuracy"):
         print_accuracy(0.3, 5)
+    with part("overhead"):
+        print_other("overhead.py")
+    with part("peers"):
+        print_other("peers.py")
     with part("calibration"):
         for probability in (0.3, 0.7):
-            print_calibration(probability, 20)
+            print_calibration(probability, 16)
     with part("streams"):
         print_streams(5)
     with part("designs"):
         for probability in (0.3, 0.7):
             print_designs(probability, 3)
-    with part("overhead"):
-        print_other("overhead.py")
-    with part("peers"):
-        print_other("peers.py")
     found = []
     for name, probability in (("replaced", 0.3), ("kept", 0.7)):
         with part(name):
