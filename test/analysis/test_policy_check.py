@@ -7,6 +7,9 @@ from checked_policy import CheckedPolicy, see
 
 from vla_iss_ros.analysis.policy_check import CHECKS, check_policy
 from vla_iss_ros.iss.observation import Actions, Prepared
+from vla_iss_ros.policies.exported import ExportedPolicy
+from vla_iss_ros.policies.manifest import ActionEntry, Camera, Graph, Manifest, NoiseEntry
+from vla_iss_ros.policies.resizing import Resize
 
 FRAMES = [see(seed) for seed in range(3)]
 
@@ -29,6 +32,29 @@ def test_a_sound_policy_passes_everything(frames):
     assert {check.status for check in checks.values()} == {"pass"}
     assert {check.remedy for check in checks.values()} == {""}
     assert checks["batch invariance"].values["difference"] < 1e-6
+
+
+def test_an_exported_policy_is_checked_like_any_other():
+    class MeanGraph:
+        inputs = ("image", "z")
+
+        def run(self, feeds):
+            return feeds["image"].mean((2, 3))[:, None] + feeds["z"]
+
+    resize = Resize((64, 64), "letterbox", (8, 0, 48, 64), 0.5)
+    manifest = Manifest(
+        name="means",
+        graph=Graph("graph.onnx", "onnx", "0" * 64, "actions"),
+        cameras=(Camera("front", "image", resize),),
+        horizon=1,
+        action=ActionEntry(("r", "g", "b"), ("1",) * 3, (0.0,) * 3, (1.0,) * 3),
+        state=None,
+        instruction=None,
+        noise=NoiseEntry("z", (1, 3)),
+    )
+    checks = found(ExportedPolicy(manifest, MeanGraph(), torch.device("cpu")))
+    assert {name for name, check in checks.items() if check.status != "pass"} == {"absent cameras"}
+    assert checks["absent cameras"].status == "skip"
 
 
 class DrawsByItself(CheckedPolicy):

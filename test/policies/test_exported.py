@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 import torch
-from test_builtin import observe
+from policy_observations import observe
 
 from vla_iss_ros.policies import exported
 from vla_iss_ros.policies.errors import PolicyError
@@ -135,7 +135,7 @@ def test_bytes_that_are_no_graph(edit, onnx_copy):
     (onnx_copy / "graph.onnx").write_bytes(b"junk")
     digest = hashlib.sha256(b"junk").hexdigest()
     edit(lambda values: values["graph"].update(sha256=digest))
-    assert "is not an ONNX graph that onnxruntime can run" in refused(onnx_copy)
+    assert "is not an ONNX graph" in refused(onnx_copy)
     edit(lambda values: values["graph"].update(kind="pt2"))
     assert "set allow_pickle if you trust the file's author" in refused(onnx_copy)
     assert "is not an archive of torch.export" in refused(onnx_copy, allow_pickle=True)

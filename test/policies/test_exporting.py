@@ -2,7 +2,7 @@ import sys
 
 import pytest
 import torch
-from test_builtin import observe
+from policy_observations import observe
 
 from vla_iss_ros import settings
 from vla_iss_ros.iss.explain import Explainer

@@ -62,6 +62,13 @@ def test_weights_in_other_files_are_refused(tmp_path):
         load_onnx(path.read_bytes(), "graph 'g'", "y", CPU)
 
 
+@pytest.mark.parametrize("content", [b"junk", b"\x08", b"", b"\x3a\x00"])
+def test_bytes_that_are_no_graph(content):
+    with pytest.raises(PolicyError, match="graph 'g' is not an ONNX graph") as caught:
+        load_onnx(content, "graph 'g'", "y", CPU)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_missing_onnxruntime_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(PolicyError, match=r"graph 'g' needs onnxruntime; .*pip install vla_iss_ros\[onnx\]"):

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from vla_iss_ros.policies.errors import PolicyError
+from vla_iss_ros.policies.onnx_weights import has_outside_weights
 
-# A weight kept in another file, as ONNX's protobuf writes it: the key "location" and then its value.
-EXTERNAL_DATA = b"\x0a\x08location\x12"
 NO_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", "CUDA_ERROR_OUT_OF_MEMORY")
 LONGEST = 300
 
@@ -48,8 +47,7 @@ def load_onnx(content: bytes, where: str, output: str, device: torch.device) -> 
         raise PolicyError(
             f"{where} needs onnxruntime; install it with: pip install vla_iss_ros[onnx]"
         ) from error
-    if EXTERNAL_DATA in content:
-        raise PolicyError(f"{where} keeps weights in other files; save it again with all of them inside")
+    _refuse_outside_weights(content, where)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors; they are raised as well
@@ -70,6 +68,15 @@ def load_onnx(content: bytes, where: str, output: str, device: torch.device) -> 
             f"{where} has a fixed batch in input '{fixed[0]}'; export it with a dynamic first axis"
         )
     return OnnxGraph(session, output, device)
+
+
+def _refuse_outside_weights(content: bytes, where: str) -> None:
+    try:
+        outside = has_outside_weights(content)
+    except ValueError as error:
+        raise PolicyError(f"{where} is not an ONNX graph: {error}") from error
+    if outside:
+        raise PolicyError(f"{where} keeps weights in other files; save it again with all of them inside")
 
 
 def _provider(onnxruntime: Any, device: torch.device) -> Any:
