@@ -57,6 +57,9 @@ setup(
         "tqdm",
     ],
     extras_require={
+        # Policies exported as ONNX: to run them, and to write them as well.
+        "onnx": ["onnxruntime"],
+        "export": ["onnxruntime", "onnxscript"],
         "test": [
             "pytest",
             "pytest-timeout",
@@ -76,6 +79,8 @@ setup(
             "output_recorder = vla_iss_ros.nodes.output_recorder:main",
             "demo = vla_iss_ros.cli.demo:main",
             "gather_donors = vla_iss_ros.cli.gather_donors:main",
+            "check_policy = vla_iss_ros.cli.check_policy:main",
+            "export_policy = vla_iss_ros.cli.export_policy:main",
         ],
     },
     zip_safe=False,

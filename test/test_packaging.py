@@ -100,3 +100,14 @@ def test_requirement_files_keep_what_the_package_promises(metadata):
         lines += [line for line in text.splitlines() if line and not line.startswith("#")]
     named = {Requirement(line).name for line in lines}
     assert {Requirement(line).name for line in metadata["install_requires"]} <= named
+
+
+def test_what_optional_extras_name_is_tested(metadata):
+    text = (CHECKOUT / "scripts" / "requirements-test.txt").read_text()
+    named = {
+        Requirement(line).name for line in text.splitlines() if line.strip() and not line.startswith("#")
+    }
+    extras = {name: lines for name, lines in metadata["extras_require"].items() if name != "test"}
+    assert set(extras) == {"onnx", "export"}
+    for lines in extras.values():
+        assert {Requirement(line).name for line in lines} <= named

@@ -14,6 +14,9 @@ from vla_iss_ros.analysis.offline import explain_bag
 from vla_iss_ros.bags.episodes import Episode
 from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.policies.builtin import FORMAT
+from vla_iss_ros.policies.errors import PolicyError
+from vla_iss_ros.policies.exporting import export_policy
+from vla_iss_ros.policies.loading import load_policy
 from vla_iss_ros.policies.patch_transformer import PatchTransformer, PatchTransformerConfig
 
 EPISODES = [Episode(0, START), Episode(1, START + 2 * 10**9)]
@@ -61,6 +64,22 @@ def test_asked_for_frames_are_explained_and_reported(tmp_path, checked):
     assert all(0 <= frame.nmr <= 1 for frame in frames)
     assert all(0 < frame.chance < 1 for frame in frames)
     assert len(heard) == 2
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pt2"])
+def test_an_exported_policy_has_the_originals_maps(tmp_path, checked, kind):
+    original = load_policy(checked.policy, "cpu")
+    export_policy(original, tmp_path / kind, kind)
+    bag = write_bag(tmp_path / "bag", with_texture(sample_messages((1,))))
+    changes = {"policy": f"exported:{tmp_path / kind}", "allow_pickle": kind == "pt2"}
+    one, other = (
+        explain_bag(bag, chosen, {START}, EPISODES, ["press", "push"])
+        for chosen in (checked, dataclasses.replace(checked, **changes))
+    )
+    assert other[0].nmr == pytest.approx(one[0].nmr, abs=1e-2)
+    if kind == "pt2":
+        with pytest.raises(PolicyError, match="set allow_pickle"):
+            explain_bag(bag, dataclasses.replace(checked, policy=changes["policy"]), {START}, EPISODES, [])
 
 
 def test_frames_without_labels_have_no_nmr_and_say_why(tmp_path, checked):

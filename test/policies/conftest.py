@@ -1,10 +1,12 @@
 import json
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from vla_iss_ros.policies.builtin import FORMAT
+from vla_iss_ros.policies.builtin import FORMAT, load_builtin
+from vla_iss_ros.policies.exporting import export_policy
 from vla_iss_ros.policies.patch_transformer import PatchTransformer, PatchTransformerConfig
 
 CONFIG = PatchTransformerConfig(
@@ -12,17 +14,55 @@ CONFIG = PatchTransformerConfig(
 )
 
 
+def save_tiny(path, change=None, **metadata):
+    torch.manual_seed(0)
+    tensors = PatchTransformer(CONFIG).state_dict()
+    if change is not None:
+        change(tensors)
+    save_file(tensors, path, {"format": FORMAT, "config": json.dumps(CONFIG.to_dict()), **metadata})
+    return path
+
+
 @pytest.fixture
 def write_checkpoint(tmp_path):
     """Return a function that writes a tiny random checkpoint and returns its path."""
 
     def write(change=None, **metadata):
-        torch.manual_seed(0)
-        tensors = PatchTransformer(CONFIG).state_dict()
-        if change is not None:
-            change(tensors)
-        path = tmp_path / "tiny.safetensors"
-        save_file(tensors, path, {"format": FORMAT, "config": json.dumps(CONFIG.to_dict()), **metadata})
-        return path
+        return save_tiny(tmp_path / "tiny.safetensors", change, **metadata)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory):
+    """Return a directory with tiny.safetensors and its exports onnx and pt2; not to be changed."""
+    directory = tmp_path_factory.mktemp("exports")
+
+    def change(tensors):
+        tensors["action_mean"] = torch.tensor([1.0, 2, 3, 4])
+        tensors["action_std"] = torch.tensor([0.5, 1, 2, 4])
+
+    path = save_tiny(directory / "tiny.safetensors", change)
+    for kind in ("onnx", "pt2"):
+        export_policy(load_builtin(path, torch.device("cpu")), directory / kind, kind)
+    return directory
+
+
+@pytest.fixture
+def onnx_copy(exports, tmp_path):
+    """Return a copy of the exported ONNX policy that a test may damage."""
+    return shutil.copytree(exports / "onnx", tmp_path / "copy")
+
+
+@pytest.fixture
+def edit(onnx_copy):
+    """Return a function that changes the manifest of ``onnx_copy``: it is handed the parsed JSON."""
+
+    def apply(change):
+        path = onnx_copy / "manifest.json"
+        values = json.loads(path.read_text())
+        change(values)
+        path.write_text(json.dumps(values))
+        return onnx_copy
+
+    return apply

@@ -4,29 +4,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from policy_observations import observe
 from safetensors.torch import save_file
 
 from vla_iss_ros import settings
 from vla_iss_ros.iss.explain import Explainer
-from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.policies.builtin import load_builtin
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.protocol import Policy
 
 CPU = torch.device("cpu")
-
-
-def observe(seed=0, size=64, **changes):
-    rng = np.random.default_rng(seed)
-    values = {
-        "images": {
-            name: rng.integers(0, 256, (size, size, 3), dtype=np.uint8) for name in ("front", "wrist")
-        },
-        "instruction": "press the button",
-        "state": np.array([0.1, 0.2, 0.3, 1.0], np.float32),
-        "stamp": 1,
-    }
-    return Observation(**{**values, **changes})
 
 
 def test_it_is_a_policy(write_checkpoint):

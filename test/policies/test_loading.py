@@ -18,8 +18,15 @@ def test_the_shipped_checkpoints_load(checkpoint):
 
 
 def test_unknown_types_are_named():
-    with pytest.raises(PolicyError, match=r"TYPE one of builtin, got 'magic:there'"):
+    with pytest.raises(PolicyError, match=r"TYPE one of builtin, exported, got 'magic:there'"):
         load_policy("magic:there")
+
+
+def test_an_exported_policy_is_loaded_and_pickles_only_where_allowed(exports):
+    assert load_policy(f"exported:{exports / 'onnx'}", "cpu").spec.name == "tiny"
+    with pytest.raises(PolicyError, match="set allow_pickle"):
+        load_policy(f"exported:{exports / 'pt2'}", "cpu")
+    assert load_policy(f"exported:{exports / 'pt2'}", "cpu", allow_pickle=True).spec.name == "tiny"
 
 
 @pytest.mark.parametrize("name", ["tpu0", "meta", "cuda:99", ""])

@@ -34,7 +34,7 @@ def explain_bag(
     left out and counted in ``problems`` by reason. Raises BagError, PolicyError and ValueError as the bag, the
     policy and the settings do before the first frame.
     """
-    policy = load_policy(settings.policy, settings.device)
+    policy = load_policy(settings.policy, settings.device, settings.allow_pickle)
     donors = donors_for(policy, settings.donors, required=settings.baseline == "donor")
     explainer = Explainer(policy, settings, donors)
     problems = Counter() if problems is None else problems

@@ -13,6 +13,7 @@ from vla_iss_ros.bags.donors import gather_donors
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics
 from vla_iss_ros.bags.reader import Bag
+from vla_iss_ros.cli.bag_topics import add_image_option, image_topics
 from vla_iss_ros.settings import BY_NAME
 
 PROGRAM = "gather_donors"
@@ -58,14 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=_seed, default=0, help="seed of the choice (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing donor set")
-    parser.add_argument(
-        "--image",
-        action="append",
-        default=[],
-        metavar="CAMERA=TOPIC",
-        help="image topic of a camera, once for each; all replace the defaults "
-        f"({' '.join(f'{camera}={topic}' for camera, topic in defaults.images.items())})",
-    )
+    add_image_option(parser)
     parser.add_argument(
         "--instruction-topic", default=defaults.instruction, metavar="TOPIC", help="(%(default)s)"
     )
@@ -96,16 +90,8 @@ def _seed(text: str) -> int:
 
 def _topics(options: argparse.Namespace) -> BagTopics:
     """Return the topics that the options name; a donor set needs neither labels nor state."""
-    images = {}
-    for pair in options.image:
-        camera, separator, topic = pair.partition("=")
-        if not separator or not topic or not camera.replace("_", "").replace("-", "").isalnum():
-            raise ValueError(f"--image must be CAMERA=TOPIC, got '{pair}'")
-        if camera in images:
-            raise ValueError(f"--image names camera '{camera}' twice")
-        images[camera] = topic
     return BagTopics(
-        images=images or BagTopics().images,
+        images=image_topics(options.image),
         labels={},
         state="",
         instruction=options.instruction_topic,

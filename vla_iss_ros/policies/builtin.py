@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional
 
-from vla_iss_ros.iss.canvas import pixels_of
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
 from vla_iss_ros.policies.errors import PolicyError
+from vla_iss_ros.policies.observing import camera_pixels, require_instruction, state_row
 from vla_iss_ros.policies.patch_transformer import PatchTransformer, PatchTransformerConfig
 from vla_iss_ros.policies.protocol import CameraSpec, PolicySpec
 
@@ -52,21 +52,9 @@ class BuiltinPolicy:
 
         Raises ValueError for a missing camera, a state of another size, or an empty instruction.
         """
-        whole = {}
-        for camera in self.spec.camera_names:
-            if camera not in observation.images:
-                raise ValueError(f"policy needs camera '{camera}', got {sorted(observation.images)}")
-            whole[camera] = pixels_of(observation.images[camera], self.device)
-        images = self.resize(whole)
-        if not observation.instruction.strip():
-            raise ValueError("instruction is empty; send one on the instruction topic or set the parameter")
-        size = self.network.config.state_dim
-        if observation.state is None or observation.state.shape != (size,):
-            found = None if observation.state is None else list(observation.state.shape)
-            raise ValueError(
-                f"policy needs a state of {size} numbers {list(self.spec.state_names)}, got {found}"
-            )
-        state = torch.as_tensor(observation.state, dtype=torch.float32, device=self.device)[None]
+        images = self.resize(camera_pixels(observation, self.spec.camera_names, self.device))
+        require_instruction(observation)
+        state = state_row(observation, self.spec.state_names, self.device)
         words = self.network.word_indices(observation.instruction)[None].to(self.device)
         return Prepared(images, {"state": state, "words": words})
 

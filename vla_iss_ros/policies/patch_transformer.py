@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vla_iss_ros.policies.observing import word_indices
+
 
 @dataclass(frozen=True)
 class PatchTransformerConfig:
@@ -139,13 +141,8 @@ class PatchTransformer(nn.Module):
         self.register_buffer("action_std", torch.ones(config.action_dim))
 
     def word_indices(self, instruction: str) -> Tensor:
-        """Return the words of ``instruction`` as int64 [max_words]: 0 absent, 1 unknown, then the vocabulary.
-
-        Words are lower-cased and split at white space; words beyond ``max_words`` are dropped.
-        """
-        known = {word: index + 2 for index, word in enumerate(self.config.vocabulary)}
-        found = [known.get(word, 1) for word in instruction.lower().split()][: self.config.max_words]
-        return torch.tensor(found + [0] * (self.config.max_words - len(found)), dtype=torch.int64)
+        """Return the words of ``instruction`` as int64 [max_words]; see ``observing.word_indices``."""
+        return word_indices(instruction, self.config.vocabulary, self.config.max_words)
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Return patch tokens [N, P, D] of one camera's images, float [N, 3, S, S] in [0, 1]."""
@@ -169,7 +166,7 @@ class PatchTransformer(nn.Module):
         ``padding`` bool [N, W] is True at absent words, ``state`` [N, S] is in physical units. ``weights``, when
         given, receives one attention tensor [N, heads, L, L] a layer.
         """
-        count = len(state)
+        count = state.shape[0]  # len() would fix the batch of an export
         state_token = self.state_embedding((state - self.state_mean) / self.state_std)[:, None]
         sequence = torch.cat(
             [

@@ -11,7 +11,7 @@ from vla_iss_ros.policies.protocol import Policy
 
 def load_fitting_policy(settings: Any) -> Policy:
     """Return the policy that ``settings`` name; raises PolicyError when cameras or state do not fit it."""
-    policy = load_policy(settings.policy, settings.device)
+    policy = load_policy(settings.policy, settings.device, settings.allow_pickle)
     wanted, given = policy.spec.camera_names, settings.cameras
     if set(wanted) != set(given):
         raise PolicyError(

@@ -104,6 +104,12 @@ INPUTS: tuple[Setting, ...] = (
         fixed=True,
     ),
     Setting("device", "auto", "Where the policy runs: auto, cpu, cuda or cuda:N.", fixed=True),
+    Setting(
+        "allow_pickle",
+        False,
+        "Also load exported policies of kind pt2: torch unpickles such files, which runs whatever code they hold.",
+        fixed=True,
+    ),
     Setting("cameras", ["front", "wrist"], "Cameras of the policy; each has topics of its own.", fixed=True),
     Setting(
         "image_transport",

@@ -1,0 +1,141 @@
+import dataclasses
+import hashlib
+
+import pytest
+import torch
+from policy_observations import observe
+
+from vla_iss_ros.policies import exported
+from vla_iss_ros.policies.errors import PolicyError
+from vla_iss_ros.policies.exported import ExportedPolicy, load_exported
+from vla_iss_ros.policies.manifest import (
+    ActionEntry,
+    Camera,
+    Graph,
+    InstructionEntry,
+    Manifest,
+    NoiseEntry,
+)
+from vla_iss_ros.policies.protocol import Policy
+from vla_iss_ros.policies.resizing import Resize
+
+CPU = torch.device("cpu")
+# One step: red, green and blue of the camera plus the noise.
+MANIFEST = Manifest(
+    name="toy",
+    graph=Graph("graph.onnx", "onnx", "0123456789abcdef" * 4, "actions"),
+    cameras=(Camera("front", "image", Resize((8, 8), "letterbox", (2, 0, 4, 8), 1.0)),),
+    horizon=1,
+    action=ActionEntry(("r", "g", "b"), ("m", "m", "1"), (10.0, 20.0, 30.0), (1.0, 2.0, 3.0)),
+    state=None,
+    instruction=None,
+    noise=NoiseEntry("z", (1, 3)),
+)
+
+
+class MeanGraph:
+    inputs = ("image", "z")
+
+    def run(self, feeds):
+        self.feeds = feeds
+        return feeds["image"].mean((2, 3))[:, None] + feeds["z"]
+
+
+def see(**changes):
+    return dataclasses.replace(observe(), **{"images": {"front": observe().images["front"][:32]}, **changes})
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_rows_share_noise_and_come_in_both_units(count):
+    policy = ExportedPolicy(MANIFEST, MeanGraph(), CPU)
+    assert isinstance(policy, Policy)
+    base = policy.preprocess(see())
+    noise = policy.sample_noise(torch.Generator().manual_seed(1))
+    assert noise.shape == (1, 1, 3)
+    rows = torch.full((count, 3, 8, 8), 0.25)
+    actions = policy.run_pixels(base, {"front": rows}, noise)
+    torch.testing.assert_close(actions.normalised, (0.25 + noise).expand(count, 1, 3))
+    expected = actions.normalised * torch.tensor([1.0, 2, 3]) + torch.tensor([10.0, 20, 30])
+    torch.testing.assert_close(actions.physical, expected)
+    assert policy.spec.noise_shape == (1, 3)
+    assert policy.spec.weights_hash == "0123456789abcdef"
+
+
+def test_letterboxes_are_told_to_the_method():
+    policy = ExportedPolicy(MANIFEST, MeanGraph(), CPU)
+    prepared = policy.preprocess(see(state=None, instruction=""))
+    assert prepared.content == {"front": (2, 0, 4, 8)}
+    assert prepared.images["front"][0, :, [0, 1, 6, 7]].unique().tolist() == [1.0]
+    assert prepared.inputs == {}
+
+
+def test_instructions_are_needed_where_the_graph_takes_them():
+    entry = InstructionEntry("w", ("button", "press"), 4)
+    policy = ExportedPolicy(dataclasses.replace(MANIFEST, instruction=entry), MeanGraph(), CPU)
+    assert policy.preprocess(see()).inputs["w"].tolist() == [[3, 1, 2, 0]]
+    with pytest.raises(ValueError, match="instruction is empty"):
+        policy.preprocess(see(instruction=""))
+
+
+def test_answers_of_another_shape_are_refused():
+    policy = ExportedPolicy(dataclasses.replace(MANIFEST, horizon=2), MeanGraph(), CPU)
+    noise = policy.sample_noise(torch.Generator())
+    with pytest.raises(
+        PolicyError, match=r"answers \[1, 1, 3\] to 1 rows, its manifest promises \[1, 2, 3\]"
+    ):
+        policy.run_pixels(policy.preprocess(see()), {}, noise)
+
+
+def refused(directory, allow_pickle=False):
+    with pytest.raises(PolicyError) as caught:
+        load_exported(directory, CPU, allow_pickle)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_graphs_must_be_the_manifests(edit, onnx_copy, tmp_path, monkeypatch):
+    assert "no directory" in refused(tmp_path / "absent")
+    graph = onnx_copy / "graph.onnx"
+    content = graph.read_bytes()
+    graph.write_bytes(content[:-1] + b"x")
+    assert "it was changed or damaged" in refused(onnx_copy)
+    graph.unlink()
+    assert "has no graph 'graph.onnx'" in refused(onnx_copy)
+    graph.write_bytes(content)
+    monkeypatch.setitem(exported.LARGEST_FILE, "onnx", 10)
+    assert "more than the 10 of kind onnx" in refused(onnx_copy)
+
+
+def test_files_outside_are_refused(edit, onnx_copy, tmp_path):
+    (tmp_path / "outside.onnx").write_bytes((onnx_copy / "graph.onnx").read_bytes())
+    edit(lambda values: values["graph"].update(file="../outside.onnx"))
+    assert "graph '../outside.onnx' must lie in" in refused(onnx_copy)
+    (onnx_copy / "link.onnx").symlink_to(tmp_path / "outside.onnx")
+    edit(lambda values: values["graph"].update(file="link.onnx"))
+    assert "graph 'link.onnx' must lie in" in refused(onnx_copy)
+
+
+def test_manifests_that_the_graph_does_not_fit(edit):
+    directory = edit(lambda values: values["cameras"][0].update(input="image"))
+    assert "takes the inputs ['front', 'state', 'words', 'wrist'], its manifest names ['image'," in refused(
+        directory
+    )
+    edit(lambda values: values["cameras"][0].update(input="front"))
+    edit(lambda values: values["graph"].update(output="logits"))
+    assert "has the outputs ['actions'], its manifest names 'logits'" in refused(directory)
+    edit(lambda values: values["graph"].update(output="actions"))
+    edit(lambda values: values.update(horizon=4))
+    assert "its manifest promises [3, 4, 4]" in refused(directory)
+    edit(lambda values: values.update(horizon=8))
+    edit(lambda values: values["cameras"][0].update(input_size=[8, 16]))
+    assert "does not run on 3 rows of what its manifest says" in refused(directory)
+
+
+def test_bytes_that_are_no_graph(edit, onnx_copy):
+    (onnx_copy / "graph.onnx").write_bytes(b"junk")
+    digest = hashlib.sha256(b"junk").hexdigest()
+    edit(lambda values: values["graph"].update(sha256=digest))
+    assert "is not an ONNX graph" in refused(onnx_copy)
+    edit(lambda values: values["graph"].update(kind="pt2"))
+    assert "set allow_pickle if you trust the file's author" in refused(onnx_copy)
+    assert "is not an archive of torch.export" in refused(onnx_copy, allow_pickle=True)

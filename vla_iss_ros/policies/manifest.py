@@ -1,0 +1,198 @@
+"""The manifest of an exported policy: everything about it but the graph."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from vla_iss_ros.policies.errors import PolicyError
+from vla_iss_ros.policies.fields import Fields
+from vla_iss_ros.policies.resizing import RULES, Resize
+
+MANIFEST = "manifest.json"
+FORMAT = "vla_iss_ros.exported/1"
+KINDS = ("onnx", "pt2")
+LARGEST_MANIFEST = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The file of the graph beside the manifest, its ``kind`` (onnx or pt2), hash and output's name."""
+
+    file: str
+    kind: str
+    sha256: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera, the graph's ``input`` for it (float32 [N, 3, h, w] in [0, 1]) and how its images get there."""
+
+    name: str
+    input: str
+    resize: Resize
+
+
+@dataclass(frozen=True)
+class ActionEntry:
+    """Names, units and what turns normalised actions into physical ones: times ``std`` plus ``mean``."""
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class StateEntry:
+    """The graph's ``input`` for the state (float32 [N, S], physical units), its names and recorded mean, if known."""
+
+    input: str
+    names: tuple[str, ...]
+    mean: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class InstructionEntry:
+    """The graph's ``input`` for word indices (int64 [N, max_words]: 0 absent, 1 unknown, 2 the first word)."""
+
+    input: str
+    vocabulary: tuple[str, ...]
+    max_words: int
+
+
+@dataclass(frozen=True)
+class NoiseEntry:
+    """The graph's ``input`` for sampling noise (float32 [N, *shape], standard normal)."""
+
+    input: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an exported policy takes and gives; entries that are None are inputs that its graph has not."""
+
+    name: str
+    graph: Graph
+    cameras: tuple[Camera, ...]
+    horizon: int
+    action: ActionEntry
+    state: StateEntry | None
+    instruction: InstructionEntry | None
+    noise: NoiseEntry | None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the graph's inputs."""
+        others = (self.state, self.instruction, self.noise)
+        return (
+            *(camera.input for camera in self.cameras),
+            *(entry.input for entry in others if entry is not None),
+        )
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read ``manifest.json`` of a directory; raises PolicyError in one line for whatever is wrong in it."""
+    path = directory / MANIFEST
+    where = f"manifest '{path}'"
+    try:
+        if path.stat().st_size > LARGEST_MANIFEST:
+            raise PolicyError(f"{where} has {path.stat().st_size} bytes, more than {LARGEST_MANIFEST}")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PolicyError(
+            f"no readable {MANIFEST} in '{directory}': {error.strerror}; write one with export_policy"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise PolicyError(f"{where} is not JSON: {reason}") from error
+    fields = Fields(values, where)
+    found = fields.text("format")
+    if found != FORMAT:
+        raise PolicyError(f"{where} has format '{found}', this version reads '{FORMAT}'; export it again")
+    manifest = _manifest(fields)
+    fields.finish()
+    names, inputs = [camera.name for camera in manifest.cameras], manifest.inputs
+    if len(set(names)) < len(names) or len(set(inputs)) < len(inputs):
+        raise PolicyError(
+            f"{where} must name each camera and each input once, got {names} and {list(inputs)}"
+        )
+    return manifest
+
+
+def _manifest(fields: Fields) -> Manifest:
+    return Manifest(
+        name=fields.text("name"),
+        graph=_graph(fields.child("graph")),
+        cameras=tuple(_camera(entry) for entry in fields.children("cameras")),
+        horizon=fields.whole("horizon"),
+        action=_action(fields.child("action")),
+        state=_state(fields.optional_child("state")),
+        instruction=_instruction(fields.optional_child("instruction")),
+        noise=_noise(fields.optional_child("noise")),
+    )
+
+
+def _graph(fields: Fields) -> Graph:
+    graph = Graph(
+        fields.text("file"), fields.choice("kind", KINDS), fields.text("sha256"), fields.text("output")
+    )
+    # A graph of a fixed batch could only be run row by row, or on rows that nobody needs.
+    fields.choice("batch", ("dynamic",))
+    fields.finish()
+    return graph
+
+
+def _camera(fields: Fields) -> Camera:
+    height, width = fields.wholes("input_size", 2)
+    rule = fields.choice("resize", RULES)
+    content, pad = None, 0.0
+    if rule == "letterbox":
+        top, left, *sides = fields.wholes("content", 4, lowest=0)
+        if 0 in sides or top + sides[0] > height or left + sides[1] > width:
+            raise fields.wrong("content", f"a box within {[height, width]}", [top, left, *sides])
+        content, pad = (top, left, sides[0], sides[1]), fields.number("pad")
+    camera = Camera(fields.text("name"), fields.text("input"), Resize((height, width), rule, content, pad))
+    fields.finish()
+    return camera
+
+
+def _action(fields: Fields) -> ActionEntry:
+    names = fields.texts("names")
+    count = len(names)
+    action = ActionEntry(
+        names, fields.texts("units", count), fields.numbers("mean", count), fields.numbers("std", count)
+    )
+    if min(action.std) <= 0:
+        raise fields.wrong("std", "numbers above 0", list(action.std))
+    fields.finish()
+    return action
+
+
+def _state(fields: Fields | None) -> StateEntry | None:
+    if fields is None:
+        return None
+    names = fields.texts("names")
+    mean = None if fields.is_null("mean") else fields.numbers("mean", len(names))
+    state = StateEntry(fields.text("input"), names, mean)
+    fields.finish()
+    return state
+
+
+def _instruction(fields: Fields | None) -> InstructionEntry | None:
+    if fields is None:
+        return None
+    entry = InstructionEntry(fields.text("input"), fields.texts("vocabulary"), fields.whole("max_words"))
+    fields.finish()
+    return entry
+
+
+def _noise(fields: Fields | None) -> NoiseEntry | None:
+    if fields is None:
+        return None
+    entry = NoiseEntry(fields.text("input"), fields.wholes("shape"))
+    fields.finish()
+    return entry
