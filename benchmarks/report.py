@@ -13,7 +13,7 @@ TEXT = """# How many policy runs a map needs, and how sure it is
 
 Written by `scripts/env python benchmarks/estimators.py`; every block below is what that command printed.
 
-Frames are from the sample bag, under the two shipped policies ({frames} frames, 3 repetitions); a reference map is
+Frames are from the sample bag, under the two shipped policies ({frames} frames, {repetitions} repetitions of the tables by estimator); a reference map is
 `hajek` on {samples:,} balanced masks. `emulator` was developed and its widening chosen on other episodes of the same
 three tasks, under the same two policies: the frames are held out, the policies are not.
 
@@ -86,14 +86,16 @@ See [speed.md](speed.md) for what each method is.
 """
 
 
-def write(directory: Path, found: Sequence[Curves], parts: Mapping[str, str]) -> None:
+def write(directory: Path, found: Sequence[Curves], parts: Mapping[str, str], repetitions: int) -> None:
     """Write estimators.md and estimators.png, both to temporary names first."""
     picture, page = directory / "estimators.png", directory / "estimators.md"
     partial = picture.with_suffix(".partial.png")
     plot(found, partial)
     partial.rename(picture)
     partial = page.with_suffix(".partial")
-    partial.write_text(TEXT.format(frames=len(FRAMES), samples=REFERENCE_SAMPLES, **parts))
+    partial.write_text(
+        TEXT.format(frames=len(FRAMES), samples=REFERENCE_SAMPLES, repetitions=repetitions, **parts)
+    )
     partial.rename(page)
 
 

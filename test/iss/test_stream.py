@@ -77,6 +77,15 @@ def test_forgetting_on_request():
     stream = running()
     stream.forget("asked to")
     assert stream.recall(at(0.4), "context") is None
+    assert stream.forgot == "asked to"
+    stream.recall(at(0.5), "context")
+    assert stream.forgot == ""
+
+
+def test_a_frame_that_failed_ages_the_memory_too():
+    stream = running()
+    assert stream.recall(at(0.4), "context").times.tolist() == [-1.0] * 4
+    assert stream.recall(at(0.5), "context").times.tolist() == [-2.0] * 4
 
 
 def test_memory_keeps_the_newest_samples():

@@ -35,7 +35,6 @@ MEANING = (
     "estimator",
 )
 DRAW_SIZE = 32  # side that views are brought to for the NMR of draws
-DRAW_SIZE = 32  # side of the views on which the NMR of draws is taken
 
 
 class Explainer:
@@ -82,28 +81,33 @@ class Explainer:
         regions: RegionMap | None = None,
         on_block: Callable[[int], None] | None = None,
         stream: Stream | None = None,
+        full: bool = False,
     ) -> Explanation:
         """Explain one observation; NMR is undefined without ``regions``.
 
         ``on_block`` hears the number of samples after each block; an exception it raises ends the work. ``stream``
-        carries what earlier frames taught, for estimators that can use it. Raises ValueError when the observation
+        carries what earlier frames taught, for estimators that can use it. ``full``: draw all samples, whatever
+        ``time_budget`` and ``nmr_half_width`` say. Raises ValueError when the observation
         does not fit the policy or the policy's answer is not finite. Same seed, stamp and settings give the same map,
         whatever ``batch_size``; with a stream, the frames before it have a say as well.
         """
         with torch.inference_mode():
-            return _Run(self, observation, stream).finish(regions, on_block)
+            return _Run(self, observation, stream, full).finish(regions, on_block)
 
 
 class _Run:
     """The explanation of one observation, under way."""
 
-    def __init__(self, explainer: Explainer, observation: Observation, stream: Stream | None) -> None:
+    def __init__(
+        self, explainer: Explainer, observation: Observation, stream: Stream | None, full: bool
+    ) -> None:
         started = time.perf_counter()
         settings, policy = explainer._settings, explainer._policy
         self._explainer, self._settings, self._policy = explainer, settings, policy
         self._observation, self._stream = observation, stream
-        deadline = started + settings.time_budget if settings.time_budget > 0 else float("inf")
-        self._rule = StoppingRule(settings.samples, settings.block_size, deadline, settings.nmr_half_width)
+        deadline = started + settings.time_budget if settings.time_budget > 0 and not full else float("inf")
+        half_width = 0.0 if full else settings.nmr_half_width
+        self._rule = StoppingRule(settings.samples, settings.block_size, deadline, half_width)
         # The stamp is part of the seed: a frame's map does not depend on which frames were explained before it.
         self._seed = (settings.seed * 0x9E3779B97F4A7C15 + observation.stamp) % 2**63
         self._generator = torch.Generator().manual_seed(self._seed)

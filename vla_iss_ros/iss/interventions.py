@@ -117,20 +117,6 @@ def products(prepared: Prepared, pictures: Mapping[str, Tensor], cells: CellGrid
     return cells.products({name: pictures[name] - image for name, image in prepared.images.items()})
 
 
-def apply(
-    prepared: Prepared,
-    pictures: Mapping[str, Tensor],
-    chosen: Tensor,
-    coverage: Mapping[str, Tensor],
-    quantise: bool,
-) -> dict[str, Tensor]:
-    """Return the perturbed images of every camera, float32 [N, 3, h, w]."""
-    return {
-        name: composite(image, pictures[name] - image, chosen, coverage[name], quantise)
-        for name, image in prepared.images.items()
-    }
-
-
 def _gaussian(images: Tensor, sigma: float) -> Tensor:
     """Blur [N, 3, h, w] by a Gaussian of ``sigma`` pixels cut at three sigma, borders mirrored (reflect 101)."""
     radius = min(round(3 * sigma), images.shape[-1] - 1, images.shape[-2] - 1)

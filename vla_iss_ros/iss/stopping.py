@@ -17,9 +17,10 @@ class StoppingRule:
     """Ends the sampling of one frame at N, at a time budget, or where the NMR interval is narrow enough.
 
     Looking at an interval again and again until it pleases makes it cover less than it says. So it is looked at only
-    after one block and after each doubling, K times at the most, and each look's interval is made for a level that
-    holds for all looks together (Bonferroni). ``stretch`` is what that does to the width of a normal interval; the
-    interval that is reported has it too, whichever look was the last.
+    after one block and after each doubling, K times at the most, and its deviations are stretched as those of a normal
+    interval would be that holds for all looks together (Bonferroni); the interval that is reported is stretched too,
+    whichever look was the last. NMR is no linear function of the map, so that is a rule and no theorem: how often the
+    interval of a stopped frame holds is measured by ``benchmarks/estimators.py``.
     """
 
     def __init__(self, samples: int, block: int, deadline: float, half_width: float) -> None:

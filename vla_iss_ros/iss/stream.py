@@ -26,41 +26,44 @@ class Stream:
 
     def __init__(self) -> None:
         self._memory: Memory | None = None
-        self._context: Hashable = None
+        self._frames_since = 0
+        self._context: tuple[str, Hashable] = ("", None)
         self._stamp: int | None = None
         self._gaps: deque[int] = deque(maxlen=self.GAPS)
+        self._pending = ""
         self.forgot = ""
         self.forgotten: Counter[str] = Counter()
 
     def forget(self, why: str = "asked to") -> None:
         """Start anew with the next frame."""
-        self.forgot = why
+        self._pending = why
         self.forgotten[why.split(" for ")[0]] += 1
         self._memory, self._stamp = None, None
         self._gaps.clear()
 
     def recall(self, observation: Observation, context: Hashable) -> Memory | None:
         """Return what earlier frames leave to ``observation``; ``context`` is all that must be as it was."""
-        self.forgot = ""
-        why = self._broken(observation, (observation.instruction, context))
-        if why and self._stamp is not None:
-            self.forget(why)
+        now = (observation.instruction, context)
         if self._stamp is not None:
-            self._gaps.append(observation.stamp - self._stamp)
-        self._context, self._stamp = (observation.instruction, context), observation.stamp
-        return self._memory
+            why = self._broken(observation.stamp - self._stamp, now)
+            if why:
+                self.forget(why)
+            else:
+                self._gaps.append(observation.stamp - self._stamp)
+        self.forgot, self._pending = self._pending, ""
+        self._context, self._stamp = now, observation.stamp
+        # Frames that failed or were left out age it as well.
+        self._frames_since += 1
+        return None if self._memory is None else self._memory.aged(self._frames_since)
 
     def keep(self, memory: Memory | None) -> None:
         """Take in what the last frame leaves to the next."""
-        self._memory = None if memory is None else memory.aged(1)
+        self._memory, self._frames_since = memory, 0
 
-    def _broken(self, observation: Observation, context: tuple[str, Hashable]) -> str:
-        if self._stamp is None or self._context is None:
-            return ""
-        if context != self._context:
-            other = isinstance(self._context, tuple) and context[0] != self._context[0]
+    def _broken(self, gap: int, now: tuple[str, Hashable]) -> str:
+        if now != self._context:
+            other = now[0] != self._context[0]
             return "the instruction changed" if other else "cells, pictures or settings changed"
-        gap = observation.stamp - self._stamp
         if gap < 0:
             return "the stamps went back"
         if len(self._gaps) >= 2 and gap > self.GAP_FACTOR * max(median(self._gaps), 1):

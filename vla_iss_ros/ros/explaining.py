@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -92,10 +91,8 @@ class ExplainingPipeline:
         observation = decoder.observation(frame, settings)
         regions = decoder.regions(frame, observation.images, settings, check)
         decoded = time.monotonic()
-        if full:
-            settings = dataclasses.replace(settings, time_budget=0.0, nmr_half_width=0.0)
         explainer, stream = self._explainer_for(settings)
-        explanation = explainer.explain(observation, regions, lambda samples: check(), stream)
+        explanation = explainer.explain(observation, regions, lambda samples: check(), stream, full)
         explained = time.monotonic()
         spec, answer = self.policy.spec, explanation.actions.physical[0].cpu().numpy()
         self._commands.compare(answer, frame.arrived, spec.action_names, spec.action_units)

@@ -42,11 +42,11 @@ class IssNode(ManagedNode):
         return response
 
     def _reset(self, request: Any, response: Any) -> Any:
-        """Forget the stream's state: the chart, the colour scale and the last result."""
+        """Forget what frames left: the stream, the chart, the colour scale and the last result."""
         pipeline = self.pipeline
         if pipeline is None:
             response.success, response.message = False, "the node is not configured"
             return response
         pipeline.reset("asked by ~/reset")
-        response.success, response.message = True, "chart, colour scale and last result are forgotten"
+        response.success, response.message = True, "stream, chart, colour scale and last result are forgotten"
         return response

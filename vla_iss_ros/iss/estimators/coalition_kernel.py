@@ -26,6 +26,8 @@ LEAST_CHANGE = 1e-3  # relative to the mean change: a cell that hardly changes k
 LARGEST_EXPONENT = 1.5
 LENGTH_SCALE = 1.5  # cells, over which weights of neighbours are alike
 NUGGET = 0.05
+WEIGHT_DEVIATION = 0.7  # of a cell's log weight
+VIEW_DEVIATION = 1.5  # of a view's
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,6 @@ class Surface:
         correlation = products / (scale[:, :, None] * scale[:, None, :])
         correlation.diagonal(dim1=1, dim2=2).fill_(1)
         return cls(correlation, relative.clamp_min(LEAST_CHANGE).log(), _field(len(products), positions))
-
-
-WEIGHT_DEVIATION = 0.7  # of a cell's log weight
-VIEW_DEVIATION = 1.5  # of a view's
 
 
 def _field(cells: int, positions: Tensor | None) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vla_iss_ros.iss.estimators.coalition_kernel import CoalitionKernel, Interventions, Surface
-from vla_iss_ros.iss.estimators.interface import Estimate, SampledEstimator
+from vla_iss_ros.iss.estimators.interface import Estimate, SampledEstimator, check_block
 from vla_iss_ros.iss.estimators.kernel_regression import Answers, Posterior, learn, log_evidence
 from vla_iss_ros.iss.estimators.memory import Memory
 from vla_iss_ros.iss.estimators.quadrature import contrasts, crossed, spread
@@ -21,6 +21,7 @@ CHEAP = 96  # samples, up to which a few more steps cost little beside the polic
 LEARNED = 192  # samples that hyperparameters are learned from at the most
 EMULATED = 384  # samples that the emulator is conditioned on at the most; all samples correct it
 REMEMBERED = 128
+TESTED = 128  # samples of a frame that judge what is remembered
 # Coalitions that the emulator is asked about: as many as there are samples, so that its integration error falls with
 # theirs, within these.
 MASKS, MOST_MASKS = 256, 2048
@@ -66,6 +67,8 @@ class Emulator(SampledEstimator):
         self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
     ) -> None:
         """Take in a block with its moves; raises ValueError on another shape or on values that are not finite."""
+        if self._surface is not None or self._products is not None:
+            check_block(replaced, delta, pictures, self._cells().pictures)
         super().update(replaced, delta, pictures, moves)
         self._conditioned = None
 
@@ -78,11 +81,14 @@ class Emulator(SampledEstimator):
 
         What is learned depends on when this is called, not on how long it takes.
         """
-        if self._count() < RELEARN * self._learned_from or not bool(self._moves().any()):
+        if not self._overdue(RELEARN * self._learned_from) or not bool(self._moves().any()):
             return
         self._await_learning()
+        memory = self._recalled()
+        if memory is None and self._memory is not None:
+            self._memory, self._values = None, None
         samples, surface, start = self._rows(), self._cells(), self._start()
-        memory, probability = self._memory, self.probability
+        probability = self.probability
 
         def task() -> Tensor:
             return learn(surface, probability, _answers(samples, memory, LEARNED)[0], *start)
@@ -94,8 +100,7 @@ class Emulator(SampledEstimator):
         """Return ISS, contrast, standard error and draws from all blocks so far."""
         replaced, delta, pictures = self._samples.together()
         if not bool(self._moves().any()):
-            zero = torch.zeros(replaced.shape[1], dtype=torch.float64)
-            return Estimate(delta.mean() + zero, zero, torch.full_like(zero, math.nan), len(delta))
+            return self._without_emulator(replaced, delta, pictures)
         posterior, order, remembered = self._condition()
         generator = torch.Generator().manual_seed(self.seed)
         drawn = self._aside.submit(self._errors, posterior, generator)
@@ -110,6 +115,14 @@ class Emulator(SampledEstimator):
         errors += rest * torch.randn(errors.shape, generator=generator, dtype=torch.float64)
         iss = delta.mean() + (1 - self.probability) * contrast
         return Estimate(iss, contrast, deviation, len(delta), contrast + errors)
+
+    def _without_emulator(self, replaced: Tensor, delta: Tensor, pictures: Tensor) -> Estimate:
+        """Return what the correction says alone: nothing moved on the samples that the emulator would learn from."""
+        contrast, doubt = contrasts(replaced, pictures, delta[:, None], torch.ones_like(replaced[0]))
+        iss = delta.mean() + (1 - self.probability) * contrast[:, 0]
+        moved = bool((delta != 0).any())
+        error = WIDENING * doubt.sqrt() if moved else torch.full_like(doubt, math.nan)
+        return Estimate(iss, contrast[:, 0], error, len(delta))
 
     def memory(self) -> Memory | None:
         """Return what the next frame can build on, None before anything moved."""
@@ -129,38 +142,45 @@ class Emulator(SampledEstimator):
             return self._conditioned
         self._await_learning()
         values, steps = self._start()
-        if self._overdue():
-            recent, _ = _answers(self._rows(), self._memory, LEARNED)
+        remembered = self._recalled()
+        dropped = remembered is None and self._memory is not None
+        if dropped:
+            # What was learned from answers that mislead misleads as well.
+            values, steps = CoalitionKernel.prior_values(self._cells()), FIRST_STEPS
+        least = RELEARN * self._learned_from
+        if dropped or self._overdue(least if self._count() <= CHEAP else least + 1):
+            recent, _ = _answers(self._rows(), remembered, LEARNED)
             values = learn(self._cells(), self.probability, recent, values, steps)
         kernel = CoalitionKernel(self._cells(), values, self.probability)
-        remembered = self._still_valid(kernel)
         answers, order = _answers(self._rows(), remembered, REMEMBERED + EMULATED)
         self._conditioned = Posterior.of(kernel, answers), order, remembered
         return self._conditioned
 
-    def _still_valid(self, kernel: CoalitionKernel) -> Memory | None:
+    def _recalled(self) -> Memory | None:
         """Return the memory as it is, weakened, or None: whichever makes this frame's answers likeliest.
 
         An innovation test, as adaptive Kalman filters have (Mehra, 1970): where the scene jumped, old answers mislead.
         """
-        if self._memory is None or not len(self._memory):
+        memory = self._memory
+        if memory is None or not len(memory):
             return None
-        samples, ages = self._rows(), (*WEAKENINGS, UNRELATED)
+        kernel = CoalitionKernel(self._cells(), memory.values, self.probability)
+        replaced, pictures, moves = self._rows()
+        own = replaced[-TESTED:], pictures[-TESTED:], moves[-TESTED:]
+        ages = (*WEAKENINGS, UNRELATED)
         evidence = [
-            log_evidence(kernel, _answers(samples, self._memory.aged(age), LEARNED)[0]) for age in ages
+            log_evidence(kernel, _answers(own, memory.aged(age), REMEMBERED + TESTED)[0]) for age in ages
         ]
         best = ages[max(range(len(ages)), key=evidence.__getitem__)]
-        return None if best == UNRELATED else self._memory.aged(best)
+        return None if best == UNRELATED else memory.aged(best)
 
     def _await_learning(self) -> None:
         if self._underway is not None:
             self._values, self._underway = self._underway.result(), None
 
-    def _overdue(self) -> bool:
-        """Tell whether to learn more before the answer: where it costs little, or where too much came since."""
-        if self._count() <= CHEAP:
-            return self._count() >= RELEARN * self._learned_from
-        return self._count() > RELEARN * self._learned_from
+    def _overdue(self, least: int) -> bool:
+        """Tell whether to learn more: at ``least`` samples, unless all that the emulator takes were learned from."""
+        return self._learned_from < EMULATED and self._count() >= least
 
     def _start(self) -> tuple[Tensor, int]:
         """Return the hyperparameters to start from, and the steps to take."""
@@ -170,9 +190,9 @@ class Emulator(SampledEstimator):
 
     def _cells(self) -> Surface:
         if self._surface is None:
-            replaced, _, pictures = self._samples.together()
             products = self._products
             if products is None:
+                replaced, _, pictures = self._samples.together()
                 count = max(self.pictures, int(pictures.max()) + 1)
                 products = torch.eye(count).expand(replaced.shape[1], -1, -1)
             self._surface = Surface.of(products, self._positions)
@@ -192,7 +212,7 @@ class Emulator(SampledEstimator):
     def _expected(self, posterior: Posterior) -> tuple[Tensor, Tensor]:
         """Return the emulator's own contrast [C], and the variance [C] that comes from the nodes being few."""
         cells, pictures = self._shape()
-        masks = min(max(MASKS, self._count()), MOST_MASKS)
+        masks = min(max(MASKS, 2 ** math.ceil(math.log2(self._count()))), MOST_MASKS)
         if pictures <= MOST_CROSSED:
             nodes = crossed(cells, pictures, self.probability, masks)
             divergence = posterior.divergence(nodes).view(pictures, masks).mean(0)

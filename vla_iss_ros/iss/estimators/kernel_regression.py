@@ -54,9 +54,14 @@ class Answers:
 
 
 def learn(surface: Surface, probability: float, answers: Answers, start: Tensor, steps: int) -> Tensor:
-    """Return hyperparameters under which the answers are likely: ``start`` after ``steps`` of Adam."""
+    """Return hyperparameters under which the answers are likely: ``start`` after ``steps`` of Adam.
+
+    Where nothing moved there is nothing to learn: ``start``.
+    """
     values, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
     products = answers.scores @ answers.scores.T
+    if not float(products.diagonal().sum()) > 0:
+        return start
     for step in range(1, steps + 1):
         _, slope = negative_log_posterior(surface, probability, answers.interventions, products, values)
         mean = DECAYS[0] * mean + (1 - DECAYS[0]) * slope
@@ -90,11 +95,15 @@ def negative_log_posterior(
 
 
 def log_evidence(kernel: CoalitionKernel, answers: Answers) -> float:
-    """Return the log likelihood of the answers as one output, scale profiled out, up to a constant."""
-    gram = kernel.gram(answers.interventions, answers.interventions)
-    inverse, log_determinant = _invert(gram, kernel.noise)
-    energy = float((answers.scores * (inverse @ answers.scores)).sum())
-    return -0.5 * (len(gram) * math.log(energy) + log_determinant)
+    """Return the log likelihood of the answers as one output, scale profiled out, up to a constant.
+
+    0 where nothing moved: such answers tell no kernel from another.
+    """
+    root = _root(kernel.gram(answers.interventions, answers.interventions), kernel.noise)
+    energy = float(torch.linalg.solve_triangular(root, answers.scores, upper=False).square().sum())
+    if not energy > 0:
+        return 0.0
+    return -0.5 * len(root) * math.log(energy) - float(root.diagonal().log().sum())
 
 
 def _invert(gram: Tensor, noise: float) -> tuple[Tensor, float]:

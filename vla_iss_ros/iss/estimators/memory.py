@@ -33,7 +33,11 @@ class Memory:
     def of(cls, replaced: Tensor, pictures: Tensor, moves: Tensor, values: Tensor, most: int) -> Memory:
         """Return a memory of the last ``most`` samples of one frame."""
         times = torch.zeros(len(replaced), dtype=torch.float64)
-        return cls(replaced[-most:], pictures[-most:], moves[-most:], times[-most:], values)
+        # Copies: slices would keep every sample of the frame alive.
+        replaced, pictures, moves, times = (
+            column[-most:].clone() for column in (replaced, pictures, moves, times)
+        )
+        return cls(replaced, pictures, moves, times, values)
 
     def joined(self, replaced: Tensor, pictures: Tensor, moves: Tensor, values: Tensor, most: int) -> Memory:
         """Return the last ``most`` samples of the memory and of the frame, under what was learned by then."""

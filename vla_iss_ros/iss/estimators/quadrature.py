@@ -13,20 +13,26 @@ from vla_iss_ros.iss.estimators.gaussian_process import posterior
 from vla_iss_ros.iss.estimators.interface import group_means, picture_groups
 
 NOISES = (0.01, 0.1, 1.0, 10.0, 100.0)
+LEAST_MASKS = 4
 SEED = 0  # the nodes are a rule of integration, the same for every frame
 
 
-@lru_cache(8)
+@lru_cache(2)
 def crossed(cells: int, pictures: int, probability: float, masks: int) -> Interventions:
     """Return ``masks`` coalitions, each with every picture, sorted by picture, then by coalition."""
     replaced = _coalitions(cells, probability, masks).repeat(pictures, 1)
     return _at_present(replaced, torch.arange(pictures).repeat_interleave(masks))
 
 
-@lru_cache(8)
+@lru_cache(2)
 def spread(cells: int, pictures: int, probability: float, masks: int) -> Interventions:
-    """Return ``masks`` coalitions, each with one picture, sorted by picture."""
-    return _at_present(_coalitions(cells, probability, masks), torch.arange(masks) * pictures // masks)
+    """Return ``masks`` coalitions, each with one picture, sorted by picture.
+
+    Of many pictures evenly chosen ones are used, so that each has ``LEAST_MASKS`` coalitions.
+    """
+    turns = max(1, min(pictures, masks // LEAST_MASKS))
+    chosen = (torch.arange(masks) * turns // masks) * pictures // turns
+    return _at_present(_coalitions(cells, probability, masks), chosen)
 
 
 def _at_present(replaced: Tensor, pictures: Tensor) -> Interventions:
@@ -44,12 +50,16 @@ def contrasts(replaced: Tensor, groups: Tensor, values: Tensor, weights: Tensor)
     hardly matter: the prior deviation of its contrast is proportional to its entry of ``weights`` [C]. How far, and the
     noise, are averaged over by marginal likelihood. Noise here is what interactions of cells leave.
     """
+    if len(groups.unique()) * 2 > len(groups):
+        groups = torch.zeros_like(groups)  # constants of their own would explain everything
     place, count = picture_groups(groups)
     rows, moved = replaced - group_means(replaced, place, count), values - group_means(values, place, count)
     freedom, square = len(rows) - len(count), moved.square().sum()
     if freedom < 1 or not bool(square > 0) or not bool(rows.any()):
         zero = torch.zeros(replaced.shape[1], values.shape[1], dtype=torch.float64)
-        return zero, torch.zeros(len(zero), dtype=torch.float64)
+        # A constant has no contrast. One value alone tells nothing of it: all of it may be.
+        doubt = float(values.square().mean()) if freedom < 1 else 0.0
+        return zero, torch.full((len(zero),), doubt, dtype=torch.float64)
     root = torch.diag(weights)[None]
     mean, variance = posterior(rows.T @ rows, rows.T @ moved, square, freedom, root, NOISES)
     return mean, variance.clamp_min(0)
