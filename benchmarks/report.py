@@ -13,9 +13,10 @@ TEXT = """# How many policy runs a map needs, and how sure it is
 
 Written by `scripts/env python benchmarks/estimators.py`; every block below is what that command printed.
 
-Frames are from the sample bag, under the two shipped policies ({frames} frames, {repetitions} repetitions of the tables by estimator); a reference map is
-`hajek` on {samples:,} balanced masks. `emulator` was developed and its widening chosen on other episodes of the same
-three tasks, under the same two policies: the frames are held out, the policies are not.
+Frames are from the sample bag, under the two shipped policies ({frames} frames; {repetitions} repetitions of the tables
+by estimator). A reference map is `hajek` on {samples:,} balanced masks. `emulator` was developed, and its widening
+chosen, on other episodes of the same three tasks under the same two policies: the frames are held out, the policies are
+not.
 
 ![Correlation with the converged map against the number of samples](estimators.png)
 
