@@ -11,12 +11,13 @@ from vla_iss_ros.policies.builtin import load_builtin
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.exporting import export_policy
 from vla_iss_ros.policies.loading import load_policy
+from vla_iss_ros.policies.permissions import Permissions
 
 KINDS = ["onnx", "pt2"]
 
 
 def pair(exports, kind):
-    copy = load_policy(f"exported:{exports / kind}", "cpu", allow_pickle=kind == "pt2")
+    copy = load_policy(f"exported:{exports / kind}", "cpu", Permissions(pickle=kind == "pt2"))
     return load_policy(f"builtin:{exports / 'tiny.safetensors'}", "cpu"), copy
 
 

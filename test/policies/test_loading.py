@@ -3,6 +3,7 @@ import torch
 
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.loading import choose_device, load_policy, shipped_samples
+from vla_iss_ros.policies.permissions import Permissions
 
 
 def test_a_path_is_loaded(write_checkpoint):
@@ -26,7 +27,7 @@ def test_an_exported_policy_is_loaded_and_pickles_only_where_allowed(exports):
     assert load_policy(f"exported:{exports / 'onnx'}", "cpu").spec.name == "tiny"
     with pytest.raises(PolicyError, match="set allow_pickle"):
         load_policy(f"exported:{exports / 'pt2'}", "cpu")
-    assert load_policy(f"exported:{exports / 'pt2'}", "cpu", allow_pickle=True).spec.name == "tiny"
+    assert load_policy(f"exported:{exports / 'pt2'}", "cpu", Permissions(pickle=True)).spec.name == "tiny"
 
 
 @pytest.mark.parametrize("name", ["tpu0", "meta", "cuda:99", ""])

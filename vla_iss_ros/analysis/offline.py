@@ -15,6 +15,7 @@ from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.messages.stamps import SECOND
 from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.policies.loading import load_policy
+from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.regions.label_images import regions_from_labels
 
 
@@ -34,7 +35,7 @@ def explain_bag(
     left out and counted in ``problems`` by reason. Raises BagError, PolicyError and ValueError as the bag, the
     policy and the settings do before the first frame.
     """
-    policy = load_policy(settings.policy, settings.device, settings.allow_pickle)
+    policy = load_policy(settings.policy, settings.device, Permissions.of(settings))
     donors = donors_for(policy, settings.donors, required=settings.baseline == "donor")
     explainer = Explainer(policy, settings, donors)
     problems = Counter() if problems is None else problems

@@ -18,6 +18,7 @@ from vla_iss_ros.bags.frames import BagTopics
 from vla_iss_ros.cli.bag_topics import add_image_option, image_topics
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.policies.loading import load_policy
+from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
 from vla_iss_ros.settings import BY_NAME
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 when a check fails, or 2 after one line on stderr when it cannot do its work."""
     options = _parser().parse_args(arguments)
     try:
-        policy = load_policy(options.policy, options.device, options.allow_pickle)
+        policy = load_policy(options.policy, options.device, Permissions.of(options))
         observations, source = _observations(options, policy)
         checks = check_policy(policy, observations, options.tolerance)
         print(f"{PROGRAM}: {options.policy} ({policy.spec.name}) on {len(observations)} {source}")
@@ -101,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--policy", default="builtin", metavar="TYPE[:PATH]", help="(%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
-    parser.add_argument("--allow-pickle", action="store_true", help=BY_NAME["allow_pickle"].description)
+    for name in ("allow_pickle", "allow_remote_code", "allow_unshared_noise"):
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, action="store_true", help=BY_NAME[name].description)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     parser.add_argument(
         "--tolerance",

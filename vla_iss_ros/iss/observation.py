@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vla_iss_ros.iss.distributions import Distribution
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -54,11 +56,13 @@ class Actions:
     """What the policy answered to N rows.
 
     ``normalised``: float32 [N, T, A] in the policy's normalised action units; divergences compare these.
-    ``physical``: float32 [N, T, A] in the units of ``PolicySpec.action_units``.
+    ``physical``: float32 [N, T, A] in the units of ``PolicySpec.action_units``. ``distribution``: what the policy says
+    besides, where it was asked (``policies.protocol.PathPolicy``).
     """
 
     normalised: Tensor
     physical: Tensor
+    distribution: Distribution | None = None
 
     def __post_init__(self) -> None:
         if self.normalised.ndim != 3 or self.normalised.shape != self.physical.shape:

@@ -11,7 +11,10 @@ import torch
 from vla_iss_ros.policies.builtin import load_builtin
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.exported import load_exported
+from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
+
+NONE = Permissions()
 
 
 def shipped_samples() -> Path:
@@ -45,29 +48,26 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def load_policy(name: str, device: str = "auto", allow_pickle: bool = False) -> Policy:
-    """Load ``TYPE[:PATH]``; raises PolicyError in one line with what is wrong and what to do.
-
-    ``allow_pickle``: also load files whose loader unpickles, and so runs whatever code they hold.
-    """
+def load_policy(name: str, device: str = "auto", permissions: Permissions = NONE) -> Policy:
+    """Load ``TYPE[:PATH]``; raises PolicyError in one line with what is wrong and what to do."""
     kind, _, path = name.partition(":")
     if kind not in REGISTRY:
         raise PolicyError(f"policy must be TYPE[:PATH] with TYPE one of {', '.join(REGISTRY)}, got '{name}'")
-    return REGISTRY[kind](path, choose_device(device), allow_pickle)
+    return REGISTRY[kind](path, choose_device(device), permissions)
 
 
-def _load_builtin(path: str, device: torch.device, allow_pickle: bool) -> Policy:
+def _load_builtin(path: str, device: torch.device, permissions: Permissions) -> Policy:
     chosen = Path(path).expanduser() if path else shipped_samples() / "policies" / "clean.safetensors"
     return load_builtin(chosen, device)
 
 
-def _load_exported(path: str, device: torch.device, allow_pickle: bool) -> Policy:
+def _load_exported(path: str, device: torch.device, permissions: Permissions) -> Policy:
     if not path:
         raise PolicyError("policy exported needs a directory made by export_policy: exported:PATH")
-    return load_exported(Path(path).expanduser(), device, allow_pickle)
+    return load_exported(Path(path).expanduser(), device, permissions.pickle)
 
 
-REGISTRY: Mapping[str, Callable[[str, torch.device, bool], Policy]] = {
+REGISTRY: Mapping[str, Callable[[str, torch.device, Permissions], Policy]] = {
     "builtin": _load_builtin,
     "exported": _load_exported,
 }

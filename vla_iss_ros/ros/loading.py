@@ -6,12 +6,13 @@ from typing import Any
 
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.loading import load_policy
+from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
 
 
 def load_fitting_policy(settings: Any) -> Policy:
     """Return the policy that ``settings`` name; raises PolicyError when cameras or state do not fit it."""
-    policy = load_policy(settings.policy, settings.device, settings.allow_pickle)
+    policy = load_policy(settings.policy, settings.device, Permissions.of(settings))
     wanted, given = policy.spec.camera_names, settings.cameras
     if set(wanted) != set(given):
         raise PolicyError(

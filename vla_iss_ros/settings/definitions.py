@@ -110,6 +110,19 @@ INPUTS: tuple[Setting, ...] = (
         "Also load exported policies of kind pt2: torch unpickles such files, which runs whatever code they hold.",
         fixed=True,
     ),
+    Setting(
+        "allow_remote_code",
+        False,
+        "Run the Python files in a policy's directory, as policies of type openvla bring them.",
+        fixed=True,
+    ),
+    Setting(
+        "allow_unshared_noise",
+        False,
+        "Also explain a stochastic policy that cannot be given its sampling noise; its own spread is then in every "
+        "number, and results carry it as their noise floor.",
+        fixed=True,
+    ),
     Setting("cameras", ["front", "wrist"], "Cameras of the policy; each has topics of its own.", fixed=True),
     Setting(
         "image_transport",
