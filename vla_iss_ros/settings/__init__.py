@@ -5,7 +5,10 @@ these.
 """
 
 from vla_iss_ros.settings.checks import Settings, check
-from vla_iss_ros.settings.definitions import ALL, BY_NAME, GROUPS, INPUTS, METHOD, OUTPUTS, REFERENCE
+from vla_iss_ros.settings.definitions import ALL, BY_NAME, GROUPS
+from vla_iss_ros.settings.inputs import INPUTS
+from vla_iss_ros.settings.method import METHOD, REFERENCE
+from vla_iss_ros.settings.outputs import OUTPUTS
 from vla_iss_ros.settings.setting import Setting
 from vla_iss_ros.settings.texts import as_markdown, as_yaml, reference_as_yaml
 

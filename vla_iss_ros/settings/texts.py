@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vla_iss_ros.settings.definitions import ALL, GROUPS, REFERENCE
+from vla_iss_ros.settings.definitions import ALL, GROUPS
+from vla_iss_ros.settings.method import REFERENCE
 from vla_iss_ros.settings.setting import Setting
 
 

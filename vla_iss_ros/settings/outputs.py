@@ -1,0 +1,38 @@
+"""Settings of the nodes and of what they publish."""
+
+from __future__ import annotations
+
+from vla_iss_ros.settings.setting import Setting
+
+OUTPUTS: tuple[Setting, ...] = (
+    Setting(
+        "stream",
+        True,
+        "Let earlier frames have a say in a frame's map (estimator emulator, iss_node only): fewer samples do, and a "
+        "map depends on the frames before it. Forgotten with the instruction, a jump of the stamps or of the scene.",
+    ),
+    Setting(
+        "autostart", True, "Configure and activate at start-up, without a lifecycle manager.", fixed=True
+    ),
+    Setting("max_rate", 10.0, "Most explanations a second.", "Hz", 0.01, 1000.0),
+    Setting("nmr_warn_ratio", 1.0, "NMR over chance from which /diagnostics warns.", "1", 0.0, 100.0),
+    Setting(
+        "nmr_error_ratio", 1.5, "NMR over chance from which /diagnostics reports an error.", "1", 0.0, 100.0
+    ),
+    Setting(
+        "overlay_scale",
+        0.0,
+        "Contrast shown at the top of the colour map; 0 adapts slowly.",
+        "delta",
+        0.0,
+        1e9,
+    ),
+    Setting("overlay_alpha", 0.6, "Opacity of the strongest colour in the overlay.", "1", 0.0, 1.0),
+    Setting(
+        "colour_map",
+        "inferno",
+        "Colour map of the overlays; all are safe for colour-blind readers.",
+        choices=("inferno", "viridis", "cividis", "magma"),
+    ),
+    Setting("chart_seconds", 120.0, "Time span of the NMR chart.", "s", 5.0, 86400.0),
+)
