@@ -5,6 +5,8 @@ import torch
 
 from vla_iss_ros import settings
 from vla_iss_ros.ros.explaining import ExplainingPipeline
+from vla_iss_ros.ros.pipelines import Waiters
+from vla_iss_ros.ros.worker import CancelledError
 
 
 @pytest.mark.parametrize(
@@ -24,3 +26,32 @@ def test_settings_that_the_policy_cannot_follow_are_refused_when_they_are_set(va
     with pytest.raises(ValueError, match=message):
         ExplainingPipeline.check(pipeline, settings.check(values))
     ExplainingPipeline.check(pipeline, settings.check({"baseline": "blur"}))
+
+
+@pytest.mark.parametrize(("duty", "busy", "pause"), [(1.0, 3.0, 0.0), (0.25, 1.0, 3.0), (0.5, 0.2, 0.2)])
+def test_the_pause_keeps_the_share_of_working_time(duty, busy, pause):
+    chosen = settings.check({"duty_cycle": duty})
+    assert ExplainingPipeline.rest(SimpleNamespace(), chosen, busy) == pytest.approx(pause)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "diagnostics", "asked", "works"),
+    [(False, 0, 0, False), (True, 0, 0, True), (False, 1, 0, True), (False, 0, 1, True)],
+)
+def test_nothing_is_explained_when_nobody_would_hear_of_it(outputs, diagnostics, asked, works):
+    class Explained(Exception):
+        pass
+
+    def explain(*args, **keywords):
+        raise Explained
+
+    waiters = Waiters()
+    waiters._asked = asked
+    pipeline = SimpleNamespace(
+        waiters=waiters,
+        _outputs=SimpleNamespace(wanted=lambda: outputs),
+        _node=SimpleNamespace(count_subscribers=lambda topic: diagnostics),
+        _explain=explain,
+    )
+    with pytest.raises(Explained if works else CancelledError):
+        ExplainingPipeline.process(pipeline, None, None, settings.check({}), None)

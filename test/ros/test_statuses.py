@@ -10,7 +10,7 @@ from vla_iss_ros.iss.effects import Effect
 from vla_iss_ros.iss.nmr import NuisanceMassRatio
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status, plain, to_message
 from vla_iss_ros.ros.inputs import CameraStatistics
-from vla_iss_ros.ros.pipeline_status import HANGS, RECENT, NodeState, camera_status, judge
+from vla_iss_ros.ros.pipeline_status import RECENT, NodeState, camera_status, judge
 from vla_iss_ros.ros.pipelines import Waiters
 from vla_iss_ros.ros.result_status import nmr_level, nmr_status
 from vla_iss_ros.ros.worker import LatestSlot, Progress
@@ -167,7 +167,7 @@ def test_a_failed_frame_is_an_error_and_one_that_is_not_ready_a_warning():
 
 
 def test_a_policy_that_hangs_is_an_error():
-    level, message = judge(state(beat_at=time.monotonic() - HANGS - 20))
+    level, message = judge(state(beat_at=time.monotonic() - SETTINGS.hang_timeout - 20))
     assert level == ERROR
     assert message.startswith("the policy has not answered for 50 s")
     assert judge(state(busy_since=time.monotonic() - 1000, beat_at=time.monotonic()))[0] == OK

@@ -1,6 +1,8 @@
 """The slot and the worker, with threads and conditions alone."""
 
+import itertools
 import threading
+import time
 
 import pytest
 import torch
@@ -21,9 +23,9 @@ def start():
     """Return a function that starts a worker; it is stopped at the end."""
     workers = []
 
-    def make(work, period=lambda: 0.0):
+    def make(work, period=lambda: 0.0, rest=lambda busy: 0.0):
         slot, problems, progress = LatestSlot(), [], Progress()
-        worker = Worker(slot, work, period, lambda error, line: problems.append(line), progress)
+        worker = Worker(slot, work, period, rest, lambda error, line: problems.append(line), progress)
         worker.start()
         workers.append(worker)
         return slot, worker, problems
@@ -171,3 +173,22 @@ def test_the_rate_is_asked_anew_and_stop_does_not_wait_for_it(start):
 def test_one_line_is_one_line_and_not_endless():
     assert one_line(ValueError("a\n  b")) == "a b"
     assert len(one_line(ValueError("x" * 10_000))) == 400
+
+
+def test_after_work_it_rests_as_long_as_it_is_told(start):
+    asked, seen, third = [], [], threading.Event()
+
+    def work(item, check):
+        seen.append(time.monotonic())
+        if len(seen) == 3:
+            third.set()
+
+    def rest(busy):
+        asked.append(busy)
+        return 0.2
+
+    slot, _, _ = start(work, rest=rest)
+    while not third.wait(0.01):
+        slot.put(0)
+    assert all(later - earlier >= 0.2 for earlier, later in itertools.pairwise(seen))
+    assert all(0 <= busy < PATIENCE for busy in asked)

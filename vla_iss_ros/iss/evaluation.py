@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +14,7 @@ from vla_iss_ros.iss.canvas import Canvas
 from vla_iss_ros.iss.divergences import Divergence
 from vla_iss_ros.iss.lane import Lane, arithmetic, lane_to, refuse_precision
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+from vla_iss_ros.iss.pacing import Pace
 
 # As torch says it: of a GPU, of a library on a GPU, of the host (Linux, then Windows).
 OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory", "not enough memory")
@@ -45,12 +46,19 @@ class Resources:
     rows: int
     lane: Lane
     precision: str = "float32"
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def rows_now(self) -> int:
+        """The most rows of the next run: what fits the memory and the time that a run may take."""
+        return self.rows if self.pace.rows is None else min(self.rows, self.pace.rows)
 
     @classmethod
     def of(cls, policy: ExplainablePolicy, settings: Any) -> Resources:
         """Return those that ``settings`` ask for; raises ValueError for a precision that the device has not."""
         refuse_precision(settings.precision, policy.device)
-        return cls(settings.batch_size, lane_to(policy.device), settings.precision)
+        pace = Pace(settings.max_batch_ms / 1000, settings.batch_gap_ms / 1000)
+        return cls(settings.batch_size, lane_to(policy.device), settings.precision, pace)
 
 
 class Evaluator:
@@ -139,7 +147,7 @@ class Evaluator:
         a policy that compiles or plans for a shape does so once a block size.
         """
         count = len(replaced)
-        batches = -(-count // (self._resources.rows - 1))
+        batches = -(-count // (self._resources.rows_now - 1))
         size = -(-count // batches)
         masks = replaced.new_zeros(batches * size, replaced.shape[1])
         pictures = chosen.new_zeros(batches * size)
@@ -151,10 +159,16 @@ class Evaluator:
 
     def _answer(self, base: Prepared, images: Mapping[str, Tensor]) -> Actions:
         """Start the policy; the answer is float32 whatever the precision inside."""
+        pace = self._resources.pace
+        pace.wait()
         since = self._lane.mark()
         with arithmetic(self._resources.precision, self._policy.device):
             actions = self._policy.run_pixels(base, images, self._noise)
-        self._marks.append((since, self._lane.mark()))
+        until = self._lane.mark()
+        self._marks.append((since, until))
+        if pace.watches:
+            self._lane.to_host()  # waits for the run
+            pace.note(len(actions.normalised), self._lane.seconds(since, until))
         return Actions(actions.normalised.float(), actions.physical.float())
 
     def _divergences(self, actions: Actions) -> Tensor:

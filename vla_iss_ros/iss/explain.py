@@ -18,6 +18,7 @@ from vla_iss_ros.iss.evaluation import Evaluator, ExplainablePolicy, Resources
 from vla_iss_ros.iss.explanation import Explanation
 from vla_iss_ros.iss.nmr import PERCENTS, MapDraws, NuisanceMassRatio, nuisance_mass_ratios, undefined
 from vla_iss_ros.iss.observation import Observation
+from vla_iss_ros.iss.pacing import Pace
 from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.iss.stopping import SAMPLES, StoppingRule
 from vla_iss_ros.iss.stream import Stream
@@ -67,8 +68,13 @@ class Explainer:
 
     @property
     def batch_size(self) -> int:
-        """Rows in one run of the policy; smaller than asked for where memory ran out."""
-        return self._resources.rows
+        """Rows in one run of the policy; smaller than asked for where memory ran out or ``max_batch_ms`` is set."""
+        return self._resources.rows_now
+
+    @property
+    def pace(self) -> Pace:
+        """What is known of how long runs of the policy take."""
+        return self._resources.pace
 
     def _prepare_donors(self, donors: Sequence[Observation]) -> interventions.Donor:
         with torch.inference_mode():

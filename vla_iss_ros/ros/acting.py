@@ -48,6 +48,10 @@ class ActingPipeline:
         """Return 0: every frame is answered that the policy can keep up with."""
         return 0.0
 
+    def rest(self, settings: Any, busy: float) -> float:
+        """Return 0: the robot waits for the next action."""
+        return 0.0
+
     def process(self, frame: Frame, decoder: Decoder, settings: Any, check: Callable[[], None]) -> None:
         """Run the policy on ``frame`` and publish what it answers, in physical units."""
         started = time.monotonic()

@@ -69,9 +69,15 @@ class ExplainingPipeline:
         """Return the least seconds between two explanations."""
         return float(1 / settings.max_rate)
 
+    def rest(self, settings: Any, busy: float) -> float:
+        """Return the pause that keeps the share of working time at the setting duty_cycle."""
+        return float(busy * (1 / settings.duty_cycle - 1))
+
     def process(self, frame: Frame, decoder: Decoder, settings: Any, check: Callable[[], None]) -> None:
-        """Explain ``frame`` and publish the result."""
+        """Explain ``frame`` and publish the result; do nothing when nobody would hear of it."""
         number = self.waiters.waiting
+        if not number and not self._outputs.wanted() and not self._node.count_subscribers("/diagnostics"):
+            raise CancelledError
         try:
             result = self._explain(frame, decoder, settings, check, full=number > 0)
         except CancelledError:
@@ -92,6 +98,7 @@ class ExplainingPipeline:
         regions = decoder.regions(frame, observation.images, settings, check)
         decoded = time.monotonic()
         explainer, stream = self._explainer_for(settings)
+        paused = explainer.pace.paused
         explanation = explainer.explain(observation, regions, lambda samples: check(), stream, full)
         explained = time.monotonic()
         spec, answer = self.policy.spec, explanation.actions.physical[0].cpu().numpy()
@@ -101,6 +108,7 @@ class ExplainingPipeline:
         seconds = {
             "decode": decoded - started,
             **explanation.seconds,
+            "paused": explainer.pace.paused - paused,
             "explain": explained - decoded,
             "publish": time.monotonic() - explained,
             "latency": time.monotonic() - frame.arrived,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from vla_iss_ros.policies.errors import PolicyError
-from vla_iss_ros.policies.loading import load_policy
+from vla_iss_ros.policies.loading import choose_device, load_policy
 from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
+from vla_iss_ros.ros.gpu_memory import limit_gpu_memory
 
 
 def load_fitting_policy(settings: Any) -> Policy:
     """Return the policy that ``settings`` name; raises PolicyError when cameras or state do not fit it."""
+    limit_gpu_memory(settings.gpu_memory_fraction, choose_device(settings.device))
     policy = load_policy(settings.policy, settings.device, Permissions.of(settings))
     wanted, given = policy.spec.camera_names, settings.cameras
     if set(wanted) != set(given):

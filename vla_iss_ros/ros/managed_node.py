@@ -116,7 +116,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
         assert self._inputs is not None
         result = super().on_activate(state)
         self._slot.clear()
-        self._worker = Worker(self._slot, self._work, self._period, self._on_problem, self._progress)
+        self._worker = Worker(
+            self._slot, self._work, self._period, self._rest, self._on_problem, self._progress
+        )
         self._worker.start()
         self._inputs.enabled = True
         self._lifecycle = "active"
@@ -195,6 +197,10 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def _period(self) -> float:
         pipeline, settings = self._pipeline, self._settings
         return pipeline.period(settings) if pipeline is not None and settings is not None else 1.0
+
+    def _rest(self, busy: float) -> float:
+        pipeline, settings = self._pipeline, self._settings
+        return pipeline.rest(settings, busy) if pipeline is not None and settings is not None else 0.0
 
     def _on_problem(self, error: Exception, line: str) -> None:
         if isinstance(error, BadMessageError):

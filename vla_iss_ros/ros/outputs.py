@@ -25,6 +25,7 @@ from vla_iss_ros.render.chart import draw_chart
 from vla_iss_ros.render.overlay import Legend, Scale, draw_overlay, draw_regions
 from vla_iss_ros.render.text import with_interval
 from vla_iss_ros.ros.inputs import Frame
+from vla_iss_ros.ros.shrinking import shrink
 
 CHART_SIZE = (640, 240)
 CHART_POINTS = 4096
@@ -84,8 +85,13 @@ class Outputs:
         self._points.clear()
         self._scale.reset()
 
+    def wanted(self) -> bool:
+        """Return whether anybody listens to any output."""
+        return any(_wanted(publisher) for publisher in self._publishers)
+
     def publish(self, result: Result, settings: Any, check: Callable[[], None]) -> None:
         """Publish all that somebody listens to; ``check`` may raise between two outputs to end early."""
+        result = shrink(result, settings.picture_size)
         if not math.isnan(result.headline.value):
             self._nmr.publish(Float32(data=float(result.headline.value)))
         for camera, message in result.frame.images.items():

@@ -14,7 +14,6 @@ from vla_iss_ros.ros.inputs import Inputs
 from vla_iss_ros.ros.worker import LatestSlot, Progress
 
 RECENT = 5.0
-HANGS = 30.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def judge(state: NodeState) -> tuple[bytes, str]:
     if not active:
         return (WARN if state.lifecycle == "unconfigured" else OK), state.lifecycle
     silent = time.monotonic() - progress.beat_at
-    if silent > HANGS:  # False for NaN: not busy
+    if silent > state.settings.hang_timeout:  # False for NaN: not busy
         return ERROR, f"the policy has not answered for {silent:.0f} s; restart the node if it hangs"
     if progress.problem:
         return (ERROR if progress.broken else WARN), progress.problem

@@ -29,6 +29,9 @@ class Pipeline(Protocol):
     def period(self, settings: Any) -> float:
         """Return the least seconds between the starts of two frames. Called by the worker's thread."""
 
+    def rest(self, settings: Any, busy: float) -> float:
+        """Return the least seconds to leave the device alone after ``busy`` seconds of work on a frame."""
+
     def statuses(self, settings: Any) -> Iterable[Status]:
         """Return the diagnostics of the results. Called by other threads."""
 

@@ -9,6 +9,7 @@ from vla_iss_ros.settings import BY_NAME
 SETTINGS = (
     "policy",
     "device",
+    "gpu_memory_fraction",
     "cameras",
     "image_transport",
     "image_reliability",
@@ -18,6 +19,7 @@ SETTINGS = (
     "state_unit",
     "seed",
     "autostart",
+    "hang_timeout",
 )
 
 

@@ -85,15 +85,18 @@ class Worker(Generic[Item]):
         slot: LatestSlot[Item],
         work: Callable[[Item, Callable[[], None]], None],
         period: Callable[[], float],
+        rest: Callable[[float], float],
         on_problem: Callable[[Exception, str], None],
         progress: Progress,
     ) -> None:
         """Prepare the thread.
 
         ``work`` gets the item and a function that raises :class:`CancelledError` once the worker shall stop.
-        ``period``: least seconds between two starts, asked anew each time.
+        ``period``: least seconds between two starts; ``rest``: least seconds from an end to the next start, told
+        how many seconds the work took. Both are asked anew each time.
         """
-        self._slot, self._work, self._period, self._on_problem = slot, work, period, on_problem
+        self._slot, self._work, self._on_problem = slot, work, on_problem
+        self._period, self._rest = period, rest
         self.progress = progress
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vla_iss_ros worker", daemon=True)
@@ -124,8 +127,10 @@ class Worker(Generic[Item]):
             item = self._slot.take(self.POLL)
             if item is None:
                 continue
-            next_start = time.monotonic() + self._period()
+            started = time.monotonic()
             self._try(item)
+            ended = time.monotonic()
+            next_start = max(started + self._period(), ended + self._rest(ended - started))
 
     def _try(self, item: Item) -> None:
         progress = self.progress

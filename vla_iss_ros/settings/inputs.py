@@ -13,6 +13,15 @@ INPUTS: tuple[Setting, ...] = (
     ),
     Setting("device", "auto", "Where the policy runs: auto, cpu, cuda or cuda:N.", fixed=True),
     Setting(
+        "gpu_memory_fraction",
+        0.0,
+        "Largest share of the GPU's memory that this process may take (CUDA alone); 0 is without limit.",
+        "1",
+        0.0,
+        1.0,
+        fixed=True,
+    ),
+    Setting(
         "allow_pickle",
         False,
         "Also load exported policies of kind pt2: torch unpickles such files, which runs whatever code they hold.",

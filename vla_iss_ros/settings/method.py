@@ -69,6 +69,23 @@ METHOD: tuple[Setting, ...] = (
     Setting("block_size", 32, "Samples drawn together; the estimate can stop after any block.", "1", 2, 4096),
     Setting("batch_size", 64, "Rows in one run of the policy; changes speed, never the map.", "1", 2, 4096),
     Setting(
+        "max_batch_ms",
+        0.0,
+        "Longest that one run of the policy shall take; its rows are chosen by what rows took before. 0 is without "
+        "limit.",
+        "ms",
+        0.0,
+        10000.0,
+    ),
+    Setting(
+        "batch_gap_ms",
+        0.0,
+        "Pause between two runs of the policy, in which the device is free for the robot's own.",
+        "ms",
+        0.0,
+        1000.0,
+    ),
+    Setting(
         "precision",
         "float32",
         "Arithmetic within the policy: float32 (as torch is set), tf32 (CUDA alone) or bfloat16 (autocast).",

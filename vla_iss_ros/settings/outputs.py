@@ -15,9 +15,33 @@ OUTPUTS: tuple[Setting, ...] = (
         "autostart", True, "Configure and activate at start-up, without a lifecycle manager.", fixed=True
     ),
     Setting("max_rate", 10.0, "Most explanations a second.", "Hz", 0.01, 1000.0),
+    Setting(
+        "duty_cycle",
+        1.0,
+        "Largest share of the time that is spent on explanations; a pause follows each one.",
+        "1",
+        0.01,
+        1.0,
+    ),
+    Setting(
+        "hang_timeout",
+        30.0,
+        "Time without a sign of life from the policy after which /diagnostics reports an error.",
+        "s",
+        0.1,
+        3600.0,
+    ),
     Setting("nmr_warn_ratio", 1.0, "NMR over chance from which /diagnostics warns.", "1", 0.0, 100.0),
     Setting(
         "nmr_error_ratio", 1.5, "NMR over chance from which /diagnostics reports an error.", "1", 0.0, 100.0
+    ),
+    Setting(
+        "picture_size",
+        0,
+        "Longer side of the pictures and maps that are published; 0, and any larger, is the camera's.",
+        "px",
+        0,
+        16384,
     ),
     Setting(
         "overlay_scale",
