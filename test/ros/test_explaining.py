@@ -39,11 +39,11 @@ def test_the_pause_keeps_the_share_of_working_time(duty, busy, pause):
     [(False, 0, 0, False), (True, 0, 0, True), (False, 1, 0, True), (False, 0, 1, True)],
 )
 def test_nothing_is_explained_when_nobody_would_hear_of_it(outputs, diagnostics, asked, works):
-    class Explained(Exception):
+    class ExplainedError(Exception):
         pass
 
     def explain(*args, **keywords):
-        raise Explained
+        raise ExplainedError
 
     waiters = Waiters()
     waiters._asked = asked
@@ -53,5 +53,5 @@ def test_nothing_is_explained_when_nobody_would_hear_of_it(outputs, diagnostics,
         _node=SimpleNamespace(count_subscribers=lambda topic: diagnostics),
         _explain=explain,
     )
-    with pytest.raises(Explained if works else CancelledError):
+    with pytest.raises(ExplainedError if works else CancelledError):
         ExplainingPipeline.process(pipeline, None, None, settings.check({}), None)
