@@ -8,15 +8,13 @@ from hypothesis.extra import numpy as arrays
 
 from vla_iss_ros import settings
 from vla_iss_ros.render import overlay as overlay_module
+from vla_iss_ros.render.heat import COLOUR_MAPS, blend_heat, colours
 from vla_iss_ros.render.overlay import (
-    COLOUR_MAPS,
     REGION_COLOURS,
     Legend,
     Scale,
-    blend_heat,
     blend_regions,
     colour_bar,
-    colours,
     draw_overlay,
     draw_regions,
     image_rows,
@@ -204,3 +202,41 @@ def test_regions_of_another_size_cover_the_same_place():
 def test_unknown_regions_are_refused(regions):
     with pytest.raises(ValueError, match="regions must be"):
         blend_regions(image(4, 4), regions)
+
+
+def test_words_stand_below_the_image_and_leave_it_alone():
+    contrast = np.zeros((240, 320), np.float32)
+    plain = draw_overlay(image(), contrast, 1.0)
+    worded = draw_overlay(image(), contrast, 1.0, legend=Legend(words=[("press", 1.0), ("it", math.nan)]))
+    inside = image_rows(320, 240)
+    added = worded.shape[0] - plain.shape[0]
+    assert added > 10
+    assert np.array_equal(worded[: inside.stop], plain[: inside.stop])
+    assert np.array_equal(worded[inside.stop + added :], plain[inside.stop :])
+
+
+@pytest.mark.parametrize(
+    ("legend", "text"),
+    [
+        (Legend(value=0.6, chance=0.4, level="error"), "ERROR: 1.5 x chance 0.40"),
+        (Legend(value=0.4, chance=0.4), "1.0 x chance 0.40"),
+        (Legend(), "chance nan"),
+        (Legend(value=0.4, chance=0.0), "chance 0.00"),
+    ],
+)
+def test_the_header_judges_nmr_beside_chance(monkeypatch, legend, text):
+    texts = []
+    original = overlay_module.text_line
+    monkeypatch.setattr(
+        overlay_module,
+        "text_line",
+        lambda *given, **named: (texts.extend(given), original(*given, **named))[1],
+    )
+    draw_overlay(image(), np.zeros((240, 320), np.float32), 1.0, legend=legend)
+    assert text in texts
+
+
+def test_a_large_map_has_the_scale_of_the_same_map_in_small():
+    small = np.random.default_rng(0).random((12, 16)).astype(np.float32)
+    large = np.kron(small, np.ones((40, 40), np.float32))
+    assert Scale().update([large]) == pytest.approx(Scale().update([small]), rel=0.02)

@@ -6,8 +6,10 @@ import pytest
 from vla_iss_ros.render.text import (
     BACKGROUND,
     SMALLEST,
+    draw_text,
     fit,
     number,
+    printable,
     size_for,
     text_line,
     text_width,
@@ -57,3 +59,13 @@ def test_interval_is_left_out_where_it_is_unknown():
 
 def test_interval_can_be_written_always():
     assert with_interval(0.4, math.nan, math.nan, always=True) == "0.40 [nan, nan]"
+
+
+@pytest.mark.parametrize("text", ["\x1e", "a\nb", "\ud800", "\u202e"])
+def test_what_cannot_be_drawn_becomes_a_question_mark(text):
+    shown = "".join("?" if ord(c) < 32 or ord(c) > 127 else c for c in text)
+    assert printable(text) == shown
+    pictures = [np.zeros((30, 100, 3), np.uint8) for _ in range(2)]
+    draw_text(pictures[0], text, (5, 15), 14)
+    draw_text(pictures[1], shown, (5, 15), 14)
+    assert np.array_equal(*pictures)

@@ -47,7 +47,7 @@ def publish(listened, value=0.25, regions=True):
     image = Image()
     image.header.frame_id = "front_camera"
     frame = SimpleNamespace(images={"front": image}, stamp=10**9)
-    observation = SimpleNamespace(images={"front": np.zeros((24, 32, 3), np.uint8)})
+    observation = SimpleNamespace(images={"front": np.zeros((24, 32, 3), np.uint8)}, instruction="press it")
     found = RegionMap({"front": np.zeros((24, 32), np.uint8)}) if regions else None
     headline = NuisanceMassRatio(10, value, chance=0.5, reason="" if value == value else "no regions")
     explanation = FakeExplanation()

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_iss_ros.analysis.episodes import ExplainedFrame, Summary
-from vla_iss_ros.render.overlay import blend_heat, colour_bar, region_legend
+from vla_iss_ros.render.heat import blend_heat
+from vla_iss_ros.render.overlay import colour_bar, region_legend
 from vla_iss_ros.render.pictures import (
     Mean,
     Panel,

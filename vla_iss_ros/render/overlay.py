@@ -7,13 +7,14 @@ what the policy attends to, nor whether the action is right. Programs read the s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from vla_iss_ros.iss.region_map import ACTOR, NAMES, NUISANCE, SUPPORT
+from vla_iss_ros.render.heat import blend_heat
 from vla_iss_ros.render.text import (
     BACKGROUND,
     FOREGROUND,
@@ -27,23 +28,29 @@ from vla_iss_ros.render.text import (
     with_interval,
 )
 from vla_iss_ros.render.text import number as number_text
+from vla_iss_ros.render.words import draw_words
 
-COLOUR_MAPS = {
-    "inferno": cv2.COLORMAP_INFERNO,
-    "viridis": cv2.COLORMAP_VIRIDIS,
-    "cividis": cv2.COLORMAP_CIVIDIS,
-    "magma": cv2.COLORMAP_MAGMA,
-}
 # Okabe and Ito's palette: told apart with every common colour vision deficiency.
 REGION_COLOURS: dict[int, Colour] = {ACTOR: (0, 114, 178), SUPPORT: (230, 159, 0), NUISANCE: (120, 120, 120)}
 REGION_OPACITY = {ACTOR: 0.6, SUPPORT: 0.5, NUISANCE: 0.55}
+REGION_TABLE = np.zeros((256, 1, 3), np.uint8)
+REGION_OPACITIES = np.zeros(256, np.float32)
+for _value, _colour in REGION_COLOURS.items():
+    REGION_TABLE[_value, 0], REGION_OPACITIES[_value] = _colour, REGION_OPACITY[_value]
+
+
+# Of the same palette; the word stands beside it.
+LEVEL_COLOURS: dict[str, Colour] = {"warning": (240, 228, 66), "error": (240, 128, 60)}
+ENOUGH_PIXELS = 20_000
 
 
 @dataclass(frozen=True)
 class Legend:
     """What stands around a heat map. NaN is written as nan; ``state`` says why, in a few words.
 
-    ``samples``: N. ``adapts``: whether the colour scale follows the map slowly, or was set.
+    ``samples``: N. ``adapts``: whether the colour scale follows the map slowly, or was set. ``level``: warning or
+    error where NMR is judged so, said in a word and in a colour. ``words``: (word, contrast) of the instruction, in
+    units of delta; NaN where a word's contrast is not known.
     """
 
     camera: str = ""
@@ -55,6 +62,8 @@ class Legend:
     samples: int = 0
     state: str = ""
     adapts: bool = True
+    level: str = ""
+    words: Sequence[tuple[str, float]] = ()
 
 
 class Scale:
@@ -86,7 +95,8 @@ class Scale:
     def update(self, contrasts: Iterable[np.ndarray]) -> float:
         """Take in one frame's maps, float32 [H, W] of every view, and return the scale for it."""
         if self.adapts:
-            values = np.concatenate([np.ravel(contrast) for contrast in contrasts] or [np.empty(0)])
+            thinned = [np.ravel(_thinned(contrast)) for contrast in contrasts]
+            values = np.concatenate(thinned or [np.empty(0)])
             positive = values[np.isfinite(values) & (values > 0)]
             if positive.size:
                 target = float(np.percentile(positive, self._percentile))
@@ -99,53 +109,10 @@ class Scale:
         self._value = self._fixed
 
 
-def colours(values: np.ndarray, colour_map: str) -> np.ndarray:
-    """Return the colours of ``values`` [H, W] in [0, 1], uint8 [H, W, 3] RGB.
-
-    Raises ValueError for an unknown colour map.
-    """
-    if colour_map not in COLOUR_MAPS:
-        raise ValueError(f"colour_map must be one of {', '.join(COLOUR_MAPS)}, got '{colour_map}'")
-    bytes_ = np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
-    return cv2.cvtColor(cv2.applyColorMap(bytes_, COLOUR_MAPS[colour_map]), cv2.COLOR_BGR2RGB)
-
-
-def blend_heat(
-    image: np.ndarray,
-    contrast: np.ndarray,
-    scale: float,
-    *,
-    alpha: float = 0.6,
-    colour_map: str = "inferno",
-    decades: float = 0.0,
-) -> np.ndarray:
-    """Return ``image`` uint8 [H, W, 3] RGB with the positive part of ``contrast`` float [H, W] over it.
-
-    Opacity grows in proportion to the contrast, up to ``alpha`` at ``scale`` and above. With ``decades`` > 0
-    the axis is logarithmic: colour and opacity start that many decades below ``scale``, and opacity is full
-    half way up, for the colours below are dark and would hardly be seen. Where the contrast is negative, zero
-    or not finite the image is untouched. Raises ValueError for shapes or numbers that do not fit.
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"image must be uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
-    if contrast.shape != image.shape[:2]:
-        raise ValueError(
-            f"contrast must have the image's size {list(image.shape[:2])}, got {list(contrast.shape)}"
-        )
-    if not (math.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale must be finite and above 0, got {scale}")
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must be in [0, 1], got {alpha}")
-    if not (math.isfinite(decades) and decades >= 0):
-        raise ValueError(f"decades must be finite and not negative, got {decades}")
-    share = np.nan_to_num(contrast.astype(np.float32), nan=0, posinf=0, neginf=0) / scale
-    if decades > 0:
-        share = 1 + np.log10(np.maximum(share, 10.0**-decades)) / decades
-    strength = np.clip(share, 0, 1)
-    cover = np.minimum(2 * strength, 1) if decades > 0 else strength
-    opacity = (alpha * cover)[..., None]
-    heat = colours(strength, colour_map)
-    return np.rint(image * (1 - opacity) + heat * opacity).astype(np.uint8)
+def _thinned(contrast: np.ndarray) -> np.ndarray:
+    """Return enough pixels of a map, whose cells are far larger than a pixel, for a percentile."""
+    step = max(1, round(math.sqrt(contrast.size / ENOUGH_PIXELS)))
+    return contrast[::step, ::step]
 
 
 def draw_overlay(
@@ -165,7 +132,10 @@ def draw_overlay(
     legend = legend or Legend()
     body = blend_heat(image, contrast, scale, alpha=alpha, colour_map=colour_map)
     width = image.shape[1]
-    return np.concatenate([_header(width, legend), body, _footer(width, scale, alpha, colour_map, legend)])
+    words = draw_words(width, legend.words, scale, alpha=alpha, colour_map=colour_map)
+    return np.concatenate(
+        [_header(width, legend), body, words, _footer(width, scale, alpha, colour_map, legend)]
+    )
 
 
 def image_rows(width: int, height: int) -> slice:
@@ -177,14 +147,29 @@ def image_rows(width: int, height: int) -> slice:
 def _header(width: int, legend: Legend) -> np.ndarray:
     size = size_for(width)
     ratio = f"NMR@{legend.percent} {with_interval(legend.value, legend.low, legend.high)}"
+    colour = LEVEL_COLOURS.get(legend.level, MUTED)
     return np.concatenate(
         [
             text_line(width, legend.camera, ratio, size, bold=True),
             text_line(
-                width, f"N = {legend.samples}", f"chance {number_text(legend.chance)}", size, colour=MUTED
+                width,
+                f"N = {legend.samples}",
+                _beside_chance(legend),
+                size,
+                colour=MUTED,
+                right_colour=colour,
             ),
         ]
     )
+
+
+def _beside_chance(legend: Legend) -> str:
+    """Return chance, and by how much NMR exceeds it, with the judgement of that."""
+    text = f"chance {number_text(legend.chance)}"
+    ratio = legend.value / legend.chance if legend.chance > 0 else math.nan
+    if not math.isnan(ratio):
+        text = f"{ratio:.1f} x {text}"
+    return f"{legend.level.upper()}: {text}" if legend.level else text
 
 
 def _footer(width: int, scale: float, alpha: float, colour_map: str, legend: Legend) -> np.ndarray:
@@ -242,9 +227,9 @@ def blend_regions(image: np.ndarray, regions: np.ndarray) -> np.ndarray:
         )
     height, width = image.shape[:2]
     regions = cv2.resize(regions.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    tint = np.array([REGION_COLOURS[value] for value in sorted(NAMES)], np.float32)[regions]
-    opacity = np.array([REGION_OPACITY[value] for value in sorted(NAMES)], np.float32)[regions][..., None]
-    return np.rint(image * (1 - opacity) + tint * opacity).astype(np.uint8)
+    tint = cv2.applyColorMap(regions, REGION_TABLE)
+    opacity = cv2.LUT(regions, REGION_OPACITIES)
+    return cv2.blendLinear(image, tint, 1 - opacity, opacity)
 
 
 def draw_regions(image: np.ndarray, regions: np.ndarray) -> np.ndarray:

@@ -29,7 +29,13 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
         path = Path(
             font_manager.findfont(font_manager.FontProperties("DejaVu Sans", weight=700 if bold else 400))
         )
-    return ImageFont.truetype(str(path), size)
+    # Not Raqm, which is not everywhere and raises for some control characters.
+    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with a question mark for whatever cannot be drawn, such as control characters."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def size_for(width: int) -> int:
@@ -39,7 +45,7 @@ def size_for(width: int) -> int:
 
 def text_width(text: str, size: int, bold: bool = False) -> int:
     """Return the width of ``text`` in px."""
-    return math.ceil(font(size, bold).getlength(text))
+    return math.ceil(font(size, bold).getlength(printable(text)))
 
 
 def fit(text: str, size: int, room: int, bold: bool = False) -> tuple[str, int]:
@@ -65,7 +71,7 @@ def draw_text(
 ) -> None:
     """Write ``text`` into ``image`` uint8 [H, W, 3] in place; ``anchor`` is Pillow's (lm: left, middle)."""
     picture = Image.fromarray(image)
-    ImageDraw.Draw(picture).text(at, text, font=font(size, bold), fill=colour, anchor=anchor)
+    ImageDraw.Draw(picture).text(at, printable(text), font=font(size, bold), fill=colour, anchor=anchor)
     image[:] = np.asarray(picture)
 
 

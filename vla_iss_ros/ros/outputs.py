@@ -225,6 +225,7 @@ def _legend(result: Result, camera: str, adapts: bool) -> Legend:
         state=headline.reason
         or ("stopped by the time budget" if explanation.stop_reason == "time budget" else ""),
         adapts=adapts,
+        words=[(word, math.nan) for word in result.observation.instruction.split()],
     )
 
 
