@@ -8,8 +8,8 @@ import pytest
 
 from vla_iss_ros.iss.effects import Effect
 from vla_iss_ros.iss.nmr import NuisanceMassRatio
+from vla_iss_ros.ros.camera_statistics import CameraStatistics
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status, plain, to_message
-from vla_iss_ros.ros.inputs import CameraStatistics
 from vla_iss_ros.ros.pipeline_status import RECENT, NodeState, camera_status, judge
 from vla_iss_ros.ros.pipelines import Waiters
 from vla_iss_ros.ros.result_status import nmr_level, nmr_status
@@ -191,3 +191,24 @@ def test_waiters_get_the_outcome_of_a_frame_that_started_after_they_asked():
     assert waiters.waiting == 2
     waiters.answer(2, True, "NMR@10 0.25")
     assert waiters.waiting == 0
+
+
+def test_a_camera_whose_images_get_lost_names_the_remedy_and_clears_by_itself():
+    given = state(inputs=FakeInputs(front=0.0))
+    camera = given.inputs.cameras["front"]
+    message = SimpleNamespace(header=SimpleNamespace(frame_id="front"), data=b"1234", encoding="rgb8")
+
+    def come(steps):
+        for step in steps:
+            camera.note(message)
+            camera.note_stamp(1_000_000_000 + step * 33_000_000)
+
+    come(range(30))
+    assert camera_status("front", given.inputs, given.faults).level == OK
+    come(range(31, 90, 3))
+    status = camera_status("front", given.inputs, given.faults)
+    assert status.level == WARN
+    assert status.message.startswith("44 % of the images are lost; start the camera driver")
+    assert status.values["images missing by their stamps"] == 39
+    come(range(89, 400))
+    assert camera_status("front", given.inputs, given.faults).level == OK

@@ -47,7 +47,7 @@ class ExplainingPipeline:
         self._stream = Stream()
         self._lock = threading.Lock()
         self._latest: tuple[Result, dict[str, float], dict[str, int]] | None = None
-        self._reset_asked = ""
+        self._reset_asked: dict[str, None] = {}  # the reasons, in order
         self.waiters = Waiters()
 
     def check(self, settings: Any) -> None:
@@ -125,15 +125,16 @@ class ExplainingPipeline:
     def reset(self, why: str) -> None:
         """Forget chart, colour scale, stream and the last result before the next frame."""
         with self._lock:
-            self._reset_asked = why
+            self._reset_asked[why] = None
             self._latest = None
 
     def _reset_if_asked(self) -> None:
         with self._lock:
-            why, self._reset_asked = self._reset_asked, ""
-        if why:
+            reasons, self._reset_asked = list(self._reset_asked), {}
+        if reasons:
             self._outputs.reset()
             self._explainer = None
+        for why in reasons:
             self._stream.forget(why)
             self._node.get_logger().info(f"state forgotten: {why}")
 

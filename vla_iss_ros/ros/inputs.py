@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,7 @@ except ImportError:  # its name in Humble
 from vla_iss_ros.messages.errors import MessageError
 from vla_iss_ros.messages.instructions import instruction_from_string
 from vla_iss_ros.messages.stamps import nanoseconds_from_stamp
+from vla_iss_ros.ros.camera_statistics import CameraStatistics
 from vla_iss_ros.ros.faults import Faults
 from vla_iss_ros.ros.labels import LabelImages
 from vla_iss_ros.ros.synchronisation import LARGE_JUMP, Messages, Stamps, Synchroniser
@@ -61,30 +62,6 @@ class Frame:
     def spread(self) -> float:
         """Seconds between the oldest and the newest stamp of the set."""
         return (self.stamp - min(self.stamps.values())) / 1e9
-
-
-@dataclass
-class CameraStatistics:
-    """What arrived on one camera's topic; ``arrived`` (monotonic) and ``period`` in seconds, NaN at first."""
-
-    received: int = 0
-    arrived: float = float("nan")
-    period: float = float("nan")
-    description: dict[str, Any] = field(default_factory=dict)
-
-    def note(self, message: Any) -> None:
-        """Take in one message's arrival."""
-        now = time.monotonic()
-        self.received += 1
-        if self.received > 1:
-            period = now - self.arrived
-            self.period = period if self.received == 2 else self.period + 0.1 * (period - self.period)
-        self.arrived = now
-        self.description = {
-            "frame_id": message.header.frame_id[:80],
-            "format": getattr(message, "encoding", None) or getattr(message, "format", ""),
-            "bytes": len(message.data),
-        }
 
 
 class JointStates:
@@ -159,6 +136,7 @@ class Inputs:
                 f"~/input/{camera}/image",
                 partial(self._take_image, camera),
                 image_qos,
+                lost=self.cameras[camera].note_lost,
             )
             if self.labels is not None:
                 self._listen(
@@ -185,6 +163,7 @@ class Inputs:
         callback: Callable[[Any], None],
         qos: QoSProfile,
         entity: str | None = None,
+        lost: Callable[[int], None] | None = None,
     ) -> None:
         name = self._node.resolve_topic_name(topic)
 
@@ -196,7 +175,13 @@ class Inputs:
                 "from it; set image_reliability, or qos_overrides for this topic",
             )
 
-        events = SubscriptionEventCallbacks(incompatible_qos=incompatible)
+        def message_lost(event: Any) -> None:
+            if lost is not None:
+                lost(event.total_count_change)
+
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=incompatible, message_lost=None if lost is None else message_lost
+        )
         if entity is not None:  # one of two complementary subscriptions: a mismatch of one is expected
             events = SubscriptionEventCallbacks(use_default_callbacks=False)
         self._subscriptions.append(
@@ -237,6 +222,8 @@ class Inputs:
     def _take_image(self, camera: str, message: Any) -> None:
         self.cameras[camera].note(message)
         stamp = self._stamp(f"camera {camera}", message)
+        if stamp is not None:
+            self.cameras[camera].note_stamp(stamp)
         if self.enabled and stamp is not None:
             self.synchroniser.add(camera, stamp, message)
 

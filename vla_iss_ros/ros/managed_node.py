@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
+from vla_iss_ros.ros.clock_watch import ClockWatch
 from vla_iss_ros.ros.decoding import Decoder
 from vla_iss_ros.ros.diagnostics import WARN, Diagnostics, Status
 from vla_iss_ros.ros.faults import Faults
@@ -53,6 +55,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._declared = Parameters(
             self, settings, lambda: self._lifecycle in CONFIGURED, self._refuse, self._changed
         )
+        self._clock_watch = ClockWatch(self, self._clock_jumped)
         self._diagnostics = Diagnostics(self, self._statuses)
         self._starting = self.create_guard_condition(
             self._start_by_itself, callback_group=self._lifecycle_group
@@ -213,7 +216,14 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def _stamps_jumped(self, seconds: float) -> None:
         if self._pipeline is not None:
-            self._pipeline.reset(f"the images' stamps went back by {seconds:.1f} s")
+            self.get_logger().info(f"the images' stamps went back by {seconds:.1f} s")
+            self._pipeline.reset("the images' stamps went back")
+
+    def _clock_jumped(self, seconds: float) -> None:
+        self.get_logger().info(f"the clock went back by {seconds:.1f} s, as when a bag starts again")
+        self._slot.clear()
+        if self._pipeline is not None:
+            self._pipeline.reset("the clock went back")
 
     def _statuses(self) -> Iterable[Status]:
         pipeline, settings = self._pipeline, self._settings
@@ -227,6 +237,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
             slot=self._slot,
             progress=self._progress,
             faults=self.faults,
+            clock_jumps=self._clock_watch.count,
+            clock_jump_seconds=self._clock_watch.seconds if self._clock_watch.count else math.nan,
         )
         yield from node_statuses(state)
         if pipeline is not None and settings is not None:

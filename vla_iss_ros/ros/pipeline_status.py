@@ -14,6 +14,9 @@ from vla_iss_ros.ros.inputs import Inputs
 from vla_iss_ros.ros.worker import LatestSlot, Progress
 
 RECENT = 5.0
+# Share of a camera's images that may be missing before it is worth a word; it clears by itself.
+TOO_MANY_LOST = 0.1
+REMEDY = "start the camera driver, not this node, with config/fastdds_shm.xml (docs/deployment.md) or lower its rate"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class NodeState:
     slot: LatestSlot[Any]
     progress: Progress
     faults: Faults
+    clock_jumps: int = 0
+    clock_jump_seconds: float = math.nan
 
 
 def node_statuses(state: NodeState) -> Iterable[Status]:
@@ -74,6 +79,9 @@ def camera_status(camera: str, inputs: Inputs, faults: Faults) -> Status:
         "images received": statistics.received,
         "age (s)": age,
         "rate (Hz)": rate,
+        "images missing by their stamps": statistics.missing,
+        "images missing lately (share)": statistics.lost_lately(),
+        "images lost by the middleware": statistics.lost,
         **statistics.description,
     }
     bad = {key: count for key, count in faults.counts().items() if key.startswith(f"camera {camera}: ")}
@@ -87,6 +95,9 @@ def camera_status(camera: str, inputs: Inputs, faults: Faults) -> Status:
         return Status(f"camera {camera}", WARN, "no image yet", values)
     if age > RECENT:
         return Status(f"camera {camera}", WARN, f"no image for {age:.0f} s", values)
+    if statistics.lost_lately() > TOO_MANY_LOST:
+        share = f"{100 * statistics.lost_lately():.0f} % of the images are lost"
+        return Status(f"camera {camera}", WARN, f"{share}; {REMEDY}", values)
     return Status(f"camera {camera}", OK, f"{rate:.1f} Hz{regions}", values)
 
 
@@ -114,6 +125,8 @@ def _pipeline_values(state: NodeState) -> dict[str, Any]:
         fallback = state.settings.instruction if state.settings else ""
         values["instruction"] = state.inputs.instruction(fallback)[:200]
         values["stamps stepped back"] = state.inputs.synchroniser.stepped_back
+    values["clock jumps back"] = state.clock_jumps
+    values["last clock jump back (s)"] = state.clock_jump_seconds
     bad = state.faults.counts()
     values["bad messages"] = sum(bad.values())
     values.update({f"bad {key}": count for key, count in bad.items()})
