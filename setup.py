@@ -60,6 +60,8 @@ setup(
         # Policies exported as ONNX: to run them, and to write them as well.
         "onnx": ["onnxruntime"],
         "export": ["onnxruntime", "onnxscript"],
+        # Tables and videos of analyze_bag.
+        "bags": ["pyarrow", "av"],
         "test": [
             "pytest",
             "pytest-timeout",
@@ -81,6 +83,7 @@ setup(
             "gather_donors = vla_iss_ros.cli.gather_donors:main",
             "check_policy = vla_iss_ros.cli.check_policy:main",
             "export_policy = vla_iss_ros.cli.export_policy:main",
+            "analyze_bag = vla_iss_ros.cli.analyze_bag:main",
         ],
     },
     zip_safe=False,

@@ -108,6 +108,6 @@ def test_what_optional_extras_name_is_tested(metadata):
         Requirement(line).name for line in text.splitlines() if line.strip() and not line.startswith("#")
     }
     extras = {name: lines for name, lines in metadata["extras_require"].items() if name != "test"}
-    assert set(extras) == {"onnx", "export"}
+    assert set(extras) == {"onnx", "export", "bags"}
     for lines in extras.values():
         assert {Requirement(line).name for line in lines} <= named

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vla_iss_ros.bags.episodes import Episode, episode_at, find_episodes
+from vla_iss_ros.bags.episodes import episode_at, find_episodes
 from vla_iss_ros.bags.errors import BagError
-from vla_iss_ros.bags.reader import Bag
+from vla_iss_ros.bags.reader import Bag, Stretch
+from vla_iss_ros.bags.source import Segment
 from vla_iss_ros.messages.errors import MessageError
 from vla_iss_ros.messages.instructions import instruction_from_string
 from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
@@ -19,6 +20,8 @@ from vla_iss_ros.settings import BY_NAME
 _CAMERAS = tuple(BY_NAME["cameras"].default)
 # A frame waits this long, in the log's time, for a stream that has fallen silent.
 _PATIENCE = 1 * SECOND
+# A state older than this says nothing about the picture; the nodes take the same.
+STATE_TOLERANCE = 1.0
 # Messages with a stamp far in the future would block a stream's buffer for ever.
 _KEPT = 10 * SECOND
 
@@ -75,21 +78,61 @@ def iterate_frames(
     """
     if not slop >= 0:
         raise ValueError(f"slop must be at least 0 s, got {slop}")
-    _require_images(bag, topics)
+    require_images(bag, topics)
     unreadable_before = Counter(bag.unreadable)
     episodes = find_episodes(bag, topics.episode, next(iter(topics.images.values())), gap)
-    instructions = _read_instructions(bag, topics.instruction, problems)
+    instructions = read_instructions(bag, topics.instruction, problems)
     counts: Counter[int] = Counter()
-    for image, partners in _synchronise(bag, topics, problems, round(slop * SECOND)):
-        frame = _make_frame(image, partners, topics, episodes, counts, problems)
+    for image, partners in _synchronise(bag, topics, problems, _slops(slop, slop)):
+        frame = _make_frame(image, partners, topics, episode_at(episodes, image.logged), counts, problems)
         if frame is not None:
-            place = bisect_right([logged for logged, _ in instructions], image.logged) - 1
-            yield Frame(**frame, instruction=instructions[place][1] if place >= 0 else "")
+            yield Frame(**frame, instruction=_instruction_at(instructions, image.logged))
     for topic, count in (bag.unreadable - unreadable_before).items():
         problems[f"{topic}: unreadable"] += count
 
 
-def _require_images(bag: Bag, topics: BagTopics) -> None:
+def segment_frames(
+    bag: Bag,
+    topics: BagTopics,
+    segment: Segment,
+    problems: Counter[str],
+    slop: float = 0.05,
+    state_slop: float = STATE_TOLERANCE,
+) -> Iterator[Frame]:
+    """Yield the frames of ``segment`` as ``iterate_frames`` does, reading little beyond it.
+
+    The state may be ``state_slop`` s away, as for the nodes. Messages of other streams are looked for among those that
+    were logged up to a second (and the slop) before or after the segment; ``problems`` counts bad ones within it.
+    """
+    margin = _PATIENCE + round(max(slop, state_slop) * SECOND)
+    unreadable_before = Counter(bag.unreadable)
+    counts = Counter({segment.episode: segment.first_frame})
+    stretch = Stretch(segment.start, segment.stop, margin)
+    try:
+        for image, partners in _synchronise(bag, topics, problems, _slops(slop, state_slop), stretch):
+            if image.logged in stretch:
+                frame = _make_frame(image, partners, topics, segment.episode, counts, problems)
+                if frame is not None:
+                    yield Frame(**frame, instruction=_instruction_at(segment.instructions, image.logged))
+    finally:
+        for topic, count in (bag.unreadable - unreadable_before).items():
+            problems[f"{topic}: unreadable"] += count
+
+
+def _slops(slop: float, state_slop: float) -> dict[str, int]:
+    """Return the slop of each kind of stream, ns."""
+    common = round(slop * SECOND)
+    return {"image": common, "labels": common, "state": round(state_slop * SECOND)}
+
+
+def _instruction_at(instructions: Sequence[tuple[int, str]], logged: int) -> str:
+    """Return the last instruction that was logged by then, or an empty text."""
+    place = bisect_right(instructions, logged, key=lambda each: each[0]) - 1
+    return instructions[place][1] if place >= 0 else ""
+
+
+def require_images(bag: Bag, topics: BagTopics) -> None:
+    """Raise BagError unless the bag has images of every camera."""
     if not topics.images:
         raise BagError("name at least one camera's image topic")
     for camera, topic in topics.images.items():
@@ -100,7 +143,7 @@ def _require_images(bag: Bag, topics: BagTopics) -> None:
             )
 
 
-def _read_instructions(bag: Bag, topic: str, problems: Counter[str]) -> list[tuple[int, str]]:
+def read_instructions(bag: Bag, topic: str, problems: Counter[str]) -> list[tuple[int, str]]:
     """List (log stamp, instruction); instructions are few and short."""
     instructions = []
     for message in bag.messages([topic]):
@@ -125,7 +168,11 @@ def _streams_by_topic(topics: BagTopics) -> dict[str, list[Stream]]:
 
 
 def _synchronise(
-    bag: Bag, topics: BagTopics, problems: Counter[str], slop: int
+    bag: Bag,
+    topics: BagTopics,
+    problems: Counter[str],
+    slops: Mapping[str, int],
+    stretch: Stretch | None = None,
 ) -> Iterator[tuple[_Stamped, dict[Stream, Any]]]:
     """Yield each image of the first camera with the nearest message of every other stream; hold few."""
     streams = _streams_by_topic(topics)
@@ -133,18 +180,19 @@ def _synchronise(
     others = [s for topic, group in streams.items() if topic in bag.topics for s in group if s != first]
     waiting: deque[_Stamped] = deque()
     buffers: dict[Stream, deque[_Stamped]] = {stream: deque() for stream in others}
-    for entry in bag.messages(list(streams)):
+    for entry in bag.messages(list(streams), stretch):
         try:
             stamped = _stamp(entry.stamp, entry.message)
         except (MessageError, AttributeError) as error:
-            problems[f"{entry.topic}: {getattr(error, 'reason', 'no header')}"] += 1
+            if stretch is None or entry.stamp in stretch:
+                problems[f"{entry.topic}: {getattr(error, 'reason', 'no header')}"] += 1
             continue
         for stream in streams[entry.topic]:
             (waiting if stream == first else buffers[stream]).append(stamped)
         while waiting and _is_settled(waiting[0], buffers, entry.stamp):
-            yield _take(waiting.popleft(), buffers, slop)
+            yield _take(waiting.popleft(), buffers, slops)
     while waiting:
-        yield _take(waiting.popleft(), buffers, slop)
+        yield _take(waiting.popleft(), buffers, slops)
 
 
 def _stamp(logged: int, message: Any) -> _Stamped:
@@ -159,11 +207,12 @@ def _is_settled(image: _Stamped, buffers: Mapping[Stream, deque[_Stamped]], now:
 
 
 def _take(
-    image: _Stamped, buffers: Mapping[Stream, deque[_Stamped]], slop: int
+    image: _Stamped, buffers: Mapping[Stream, deque[_Stamped]], slops: Mapping[str, int]
 ) -> tuple[_Stamped, dict[Stream, Any]]:
     """Pick each stream's nearest message and forget those that are too old for any later image."""
     partners = {}
     for stream, buffer in buffers.items():
+        slop = slops[stream[0]]
         nearest = min(buffer, key=lambda each: abs(each.stamp - image.stamp), default=None)
         if nearest is not None and abs(nearest.stamp - image.stamp) <= slop:
             partners[stream] = nearest.message
@@ -176,12 +225,11 @@ def _make_frame(
     image: _Stamped,
     partners: Mapping[Stream, Any],
     topics: BagTopics,
-    episodes: list[Episode],
+    place: int | None,
     counts: Counter[int],
     problems: Counter[str],
 ) -> dict[str, Any] | None:
     """Return a frame's fields, or None when it cannot be used; count why."""
-    place = episode_at(episodes, image.logged)
     if place is None:
         problems["frame: before the first episode"] += 1
         return None

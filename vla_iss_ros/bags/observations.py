@@ -52,14 +52,15 @@ def iterate_observations(
     for frame in iterate_frames(bag, topics, problems, slop, gap):
         if frame.index % stride or (episodes is not None and frame.episode not in episodes):
             continue
-        observation = _observe(frame, state_names, state_unit, instruction, problems)
+        observation = observe(frame, state_names, state_unit, instruction, problems)
         if observation is not None:
-            yield BagObservation(observation, _decode_all_labels(frame, problems), frame.episode)
+            yield BagObservation(observation, decode_all_labels(frame, problems), frame.episode)
 
 
-def _observe(
+def observe(
     frame: Frame, state_names: Sequence[str], state_unit: str, instruction: str, problems: Counter[str]
 ) -> Observation | None:
+    """Return a frame's observation, or None after counting in ``problems`` why there is none."""
     images = {}
     for camera, message in frame.images.items():
         image = _attempt(problems, f"image of {camera}", decode_image, message)
@@ -77,7 +78,8 @@ def _observe(
     return Observation(images, text, state, frame.stamp)
 
 
-def _decode_all_labels(frame: Frame, problems: Counter[str]) -> dict[str, np.ndarray]:
+def decode_all_labels(frame: Frame, problems: Counter[str]) -> dict[str, np.ndarray]:
+    """Return the label images of a frame that can be read; count the others in ``problems``."""
     labels = {}
     for camera, message in frame.labels.items():
         image = _attempt(problems, f"labels of {camera}", decode_labels, message)

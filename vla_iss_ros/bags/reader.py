@@ -42,6 +42,25 @@ class RawMessage(NamedTuple):
     data: bytes
 
 
+class Stretch(NamedTuple):
+    """Part of a bag: log stamps [start, stop) ns, read with ``margin`` ns on both sides.
+
+    What is bad in the margin is not counted: it belongs to another stretch.
+    """
+
+    start: int
+    stop: int
+    margin: int = 0
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """From where to where is read."""
+        return max(0, self.start - self.margin), self.stop + self.margin
+
+    def __contains__(self, stamp: object) -> bool:
+        return isinstance(stamp, int) and self.start <= stamp < self.stop
+
+
 class Bag:
     """An open rosbag2, a context manager.
 
@@ -70,15 +89,19 @@ class Bag:
         """All topics, by name."""
         return {name: Topic(info.msgtype or "", info.msgcount) for name, info in self._reader.topics.items()}
 
-    def raw_messages(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
+    def raw_messages(
+        self, topics: Collection[str] | None = None, start: int | None = None, stop: int | None = None
+    ) -> Iterator[RawMessage]:
         """Yield the serialised messages of ``topics`` (None: of all) in the order of their log stamps.
 
-        Raises BagError where the bag is damaged; what came before is good.
+        Only those logged in [start, stop) ns, without reading through what lies before where the format has an
+        index. Raises BagError where the bag is damaged; what came before is good.
         """
         connections = self._connections(topics)
         if not connections:
             return
-        messages = self._reader.messages(connections)
+        with self._explained():
+            messages = self._reader.messages(connections, start, stop)
         while True:
             with self._explained():
                 following = next(messages, None)
@@ -87,18 +110,22 @@ class Bag:
             connection, stamp, data = following
             yield RawMessage(connection.topic, stamp, connection.msgtype, data)
 
-    def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: Collection[str] | None = None, stretch: Stretch | None = None
+    ) -> Iterator[BagMessage]:
         """Yield the messages of ``topics`` (None: of all) in the order of their log stamps; count bad ones.
 
-        Raises BagError where the bag is damaged; what came before is good.
+        ``stretch`` (None: the whole bag) as ``start`` and ``stop`` of ``raw_messages``, with its margin. Raises
+        BagError where the bag is damaged; what came before is good.
         """
-        for raw in self.raw_messages(topics):
+        start, stop = stretch.reach if stretch else (None, None)
+        for raw in self.raw_messages(topics, start, stop):
             try:
                 message = self._reader.deserialize(raw.data, raw.type_name)
             except (
                 Exception
             ):  # rosbags lets struct, Unicode, index and assertion errors of broken bytes through
-                self.unreadable[raw.topic] += 1
+                self.unreadable[raw.topic] += stretch is None or raw.stamp in stretch
                 continue
             yield BagMessage(raw.topic, raw.stamp, message)
 

@@ -1,0 +1,20 @@
+"""Analyses of small bags."""
+
+from vla_iss_ros.analysis.bag_analysis import Order, analyse
+from vla_iss_ros.analysis.engines import SerialEngine
+from vla_iss_ros.analysis.run_directory import RunDirectory
+from vla_iss_ros.bags.bag_source import BagSource
+from vla_iss_ros.bags.frames import BagTopics
+from vla_iss_ros.settings import check
+
+SMALL = {"samples": 32, "grid": 3, "estimator": "spatial", "nmr_size": 32}
+
+
+def order(*bags, stride=1, labels=None, **changes) -> Order:
+    values = {**SMALL, **changes}
+    sources = [BagSource.of(bag.name, bag, BagTopics(), check(values)) for bag in bags]
+    return Order(sources, values, labels, stride)
+
+
+def analysed(bag, directory, *, restart=False, **changes):
+    return analyse(order(bag, **changes), RunDirectory(directory), SerialEngine(), restart=restart)

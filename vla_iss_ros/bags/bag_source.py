@@ -1,0 +1,227 @@
+"""A rosbag2 as a recording to analyse."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from vla_iss_ros.bags.episodes import Episode, episode_at, find_episodes
+from vla_iss_ros.bags.errors import BagError
+from vla_iss_ros.bags.frames import BagTopics, Frame, read_instructions, require_images, segment_frames
+from vla_iss_ros.bags.observations import decode_all_labels, observe
+from vla_iss_ros.bags.reader import Bag
+from vla_iss_ros.bags.source import Plan, Segment, SourceFrame
+from vla_iss_ros.messages.buffers import read_buffer
+from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
+
+DAMAGED = "bag: damaged, the rest of it is left out"
+
+
+@dataclass(frozen=True)
+class BagSource:
+    """Where a rosbag2 is and how to read it; see :class:`vla_iss_ros.bags.source.Source`.
+
+    ``topics``: hashable through ``BagTopics``' fields given as tuples of pairs, so that the object can be a key.
+    ``instruction``: where the bag has none. ``gap``: pause that starts an episode where there are no markers, s.
+    """
+
+    name: str
+    path: Path
+    images: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str], ...] = ()
+    state: str = ""
+    instruction_topic: str = ""
+    episode_topic: str = ""
+    state_names: tuple[str, ...] = ()
+    state_unit: str = "rad"
+    instruction: str = ""
+    slop: float = 0.05
+    gap: float = 1.0
+
+    @classmethod
+    def of(cls, name: str, path: Path, topics: BagTopics, settings: Any, gap: float = 1.0) -> BagSource:
+        """Return the source of a bag with these ``topics``; ``settings`` as those of the node."""
+        return cls(
+            name,
+            path,
+            tuple(topics.images.items()),
+            tuple((camera, topic) for camera, topic in topics.labels.items() if topic),
+            topics.state,
+            topics.instruction,
+            topics.episode,
+            tuple(settings.state_names),
+            settings.state_unit,
+            settings.instruction,
+            settings.sync_slop,
+            gap,
+        )
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Cameras with an image topic."""
+        return tuple(camera for camera, _ in self.images)
+
+    @property
+    def topics(self) -> BagTopics:
+        """The bag's topics."""
+        return BagTopics(
+            dict(self.images), dict(self.labels), self.state, self.instruction_topic, self.episode_topic
+        )
+
+    def open(self) -> OpenBag:
+        """Open the bag; raises BagError when it cannot be read or lacks a camera's images."""
+        bag = Bag(self.path)
+        try:
+            require_images(bag, self.topics)
+        except BagError:
+            bag.close()
+            raise
+        return OpenBag(self, bag)
+
+    def describe(self) -> dict[str, Any]:
+        """See :class:`vla_iss_ros.bags.source.Source`."""
+        described = {"kind": "rosbag2", "path": str(self.path.resolve()), "topics": asdict(self.topics)}
+        return {**described, "gap": self.gap, "fingerprint": fingerprint(self.path)}
+
+
+class OpenBag:
+    """An open bag; see :class:`vla_iss_ros.bags.source.OpenSource`."""
+
+    def __init__(self, source: BagSource, bag: Bag) -> None:
+        self._source, self._bag = source, bag
+
+    def plan(self, length: int) -> Plan:
+        """Cut the bag by the log stamps of the first camera's images; reads through the bag once.
+
+        A damaged bag is planned up to where it is readable, and ``problems`` say so.
+        """
+        if length < 1:
+            raise ValueError(f"segments must have at least 1 frame, got {length}")
+        topics, problems = self._source.topics, Counter[str]()
+        try:
+            instructions = read_instructions(self._bag, topics.instruction, problems)
+        except BagError:
+            # Counted below, where the images end.
+            instructions = []
+        first = next(iter(topics.images.values()))
+        stamps: list[int] = []
+        try:
+            stamps.extend(raw.stamp for raw in self._bag.raw_messages([first]))
+            episodes = find_episodes(self._bag, topics.episode, first, self._source.gap)
+        except BagError:
+            problems[DAMAGED] += 1
+            episodes = _by_pauses(stamps, self._source.gap)
+        cuts = _cut(stamps, episodes, length, problems)
+        names = {episode.index: f"{self._source.name}/{episode.index}" for episode in episodes}
+        segments = [
+            Segment(
+                source=self._source.name,
+                number=number,
+                episode=cut.episode,
+                episode_name=names[cut.episode],
+                first_frame=cut.first_frame,
+                start=cut.start,
+                stop=cut.stop,
+                frames=cut.frames,
+                instructions=_applying(instructions, cut.start, cut.stop),
+                origin=stamps[0],
+            )
+            for number, cut in enumerate(cuts)
+        ]
+        return Plan(tuple(segments), tuple(names.values()), problems)
+
+    def frames(self, segment: Segment, problems: Counter[str]) -> Iterator[SourceFrame]:
+        """See :class:`vla_iss_ros.bags.source.OpenSource`."""
+        source = self._source
+        for frame in segment_frames(self._bag, source.topics, segment, problems, source.slop):
+            observation = observe(frame, source.state_names, source.state_unit, source.instruction, problems)
+            if observation is not None:
+                yield SourceFrame(
+                    replace(observation, stamp=_newest(frame)),
+                    decode_all_labels(frame, problems),
+                    frame.index,
+                    {camera: message.header.frame_id for camera, message in frame.images.items()},
+                    _encoded(frame.images),
+                )
+
+    def __enter__(self) -> OpenBag:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bag.close()
+
+
+@dataclass(frozen=True)
+class _Cut:
+    episode: int
+    first_frame: int
+    start: int
+    stop: int
+    frames: int
+
+
+def _cut(stamps: list[int], episodes: list[Episode], length: int, problems: Counter[str]) -> list[_Cut]:
+    """Return stretches of at most ``length`` images of one episode; each ends where the next one begins."""
+    by_episode: dict[int, list[int]] = {}
+    for stamp in sorted(stamps):
+        place = episode_at(episodes, stamp)
+        if place is None:
+            problems["frame: before the first episode"] += 1
+        else:
+            by_episode.setdefault(place, []).append(stamp)
+    cuts = []
+    for episode, found in by_episode.items():
+        for first in range(0, len(found), length):
+            part = found[first : first + length]
+            cuts.append(_Cut(episode, first, part[0], part[-1] + 1, len(part)))
+    return [
+        *(replace(cut, stop=following.start) for cut, following in pairwise(cuts)),
+        *cuts[-1:],
+    ]
+
+
+def _by_pauses(stamps: list[int], gap: float) -> list[Episode]:
+    """Return the episodes of what could be read of a damaged bag: a pause begins one."""
+    starts = [stamps[0]] if stamps else []
+    starts += [stamp for before, stamp in pairwise(stamps) if stamp - before > gap * SECOND]
+    return [Episode(index, start) for index, start in enumerate(starts)]
+
+
+def _applying(instructions: list[tuple[int, str]], start: int, stop: int) -> tuple[tuple[int, str], ...]:
+    """Return the instruction in force at ``start`` and those that follow before ``stop``, without repetitions."""
+    before = [each for each in instructions if each[0] <= start][-1:]
+    found = before + [each for each in instructions if start < each[0] < stop]
+    return tuple(each for place, each in enumerate(found) if place == 0 or each[1] != found[place - 1][1])
+
+
+def _newest(frame: Frame) -> int:
+    """Return the newest stamp of the frame's images, ns, which is the frame's for the nodes and seeds its draws."""
+    stamps = [nanoseconds_from_stamp(message.header.stamp) for message in frame.images.values()]
+    return max(stamps) or frame.stamp
+
+
+def _encoded(images: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the bytes of compressed images as they are."""
+    return {
+        camera: read_buffer(message.data, "image").tobytes()
+        for camera, message in images.items()
+        if hasattr(message, "format")
+    }
+
+
+def fingerprint(path: Path) -> str:
+    """Return a short hash of the names, sizes and times of a recording's files, not of what is in them."""
+    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        about = file.stat()
+        digest.update(f"{file.name} {about.st_size} {about.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]

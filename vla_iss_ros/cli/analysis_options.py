@@ -1,0 +1,153 @@
+"""Options that say what to analyse and how, shared by the commands that analyse recordings."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vla_iss_ros.analysis.bag_analysis import Order
+from vla_iss_ros.bags.bag_source import BagSource
+from vla_iss_ros.bags.errors import BagError
+from vla_iss_ros.bags.frames import BagTopics
+from vla_iss_ros.bags.reader import Bag
+from vla_iss_ros.bags.source import Source
+from vla_iss_ros.bags.topic_guess import guess_labels, guess_topics, topics_in_words
+from vla_iss_ros.cli.bag_topics import image_topics
+from vla_iss_ros.cli.parameter_file import read_parameters, topic_of_each_camera
+from vla_iss_ros.settings import BY_NAME, METHOD, check
+from vla_iss_ros.settings.setting import Setting
+
+PERMISSIONS = ("allow_pickle", "allow_remote_code", "allow_unshared_noise")
+OPTIONS = ("device", "donors", "state_names", "state_unit", "instruction", "actor_labels", "support_labels")
+
+
+def add_analysis_options(parser: argparse.ArgumentParser) -> None:
+    """Add the recordings, the policy, topics and settings."""
+    parser.add_argument(
+        "bags", nargs="+", type=Path, metavar="BAG", help="rosbag2 directory, .mcap or .db3 file"
+    )
+    parser.add_argument("--policy", metavar="TYPE[:PATH]", help="policy to explain (builtin)")
+    parser.add_argument(
+        "--params",
+        type=Path,
+        metavar="FILE",
+        help="parameter file of the nodes, as config/iss.yaml; may hold image_topics, region_topics, "
+        "instruction_topic, state_topic and episode_topic; options win over it",
+    )
+    parser.add_argument("--cameras", nargs="+", metavar="NAME", help="the policy's cameras")
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="CAMERA=TOPIC",
+        help="image topic, once for each camera",
+    )
+    for name, what in (
+        ("state", "JointState"),
+        ("instruction", "String"),
+        ("episode", "String, marks starts"),
+    ):
+        parser.add_argument(f"--{name}-topic", metavar="TOPIC", help=f"{name} ({what}); empty: none")
+    parser.add_argument(
+        "--gap", type=float, default=1.0, help="pause that starts an episode, s (%(default)s)"
+    )
+    parser.add_argument(
+        "--stride",
+        type=int,
+        default=1,
+        metavar="N",
+        help="explain every N-th frame, interpolate between them (%(default)s: every frame)",
+    )
+    group = parser.add_argument_group("settings", "as the parameters of iss_node; see config/iss.yaml")
+    for setting in [*METHOD, *(BY_NAME[name] for name in (*OPTIONS, *PERMISSIONS))]:
+        _add_setting(group, setting)
+
+
+def order_of(options: argparse.Namespace, say: Callable[[str], object]) -> Order:
+    """Return what the options ask for; ``say`` hears which topics are used.
+
+    Raises ValueError or BagError in one line for what cannot be used.
+    """
+    values, topics = read_parameters(options.params) if options.params else ({}, {})
+    for name in ("policy", "cameras", *(setting.name for setting in METHOD), *OPTIONS, *PERMISSIONS):
+        given = getattr(options, name)
+        if given is not None:
+            values[name] = given
+    settings = check(values)
+    sources = [
+        _source(path, name, options, topics, settings, say)
+        for path, name in zip(options.bags, unique_names(options.bags), strict=True)
+    ]
+    return Order(sources, {name: getattr(settings, name) for name in BY_NAME}, None, options.stride)
+
+
+def unique_names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each recording, fit for a file: its own, numbered where several have it."""
+    names = [re.sub(r"[^\w-]+", "_", path.resolve().stem) or "bag" for path in paths]
+    counts, seen = Counter(names), Counter[str]()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(f"{name}_{seen[name]}" if counts[name] > 1 else name)
+    return unique
+
+
+def _source(
+    path: Path,
+    name: str,
+    options: argparse.Namespace,
+    topics: Mapping[str, str],
+    settings: Any,
+    say: Callable[[str], object],
+) -> Source:
+    try:
+        with Bag(path) as bag:
+            chosen = _topics(bag, options, topics, settings)
+    except BagError:
+        if len(options.bags) == 1:
+            raise
+        # Named when the analysis opens it.
+        return BagSource.of(name, path, BagTopics(), settings, options.gap)
+    say(f"{path}: {', '.join(topics_in_words(chosen))}")
+    return BagSource.of(name, path, chosen, settings, options.gap)
+
+
+def _topics(bag: Bag, options: argparse.Namespace, topics: Mapping[str, str], settings: Any) -> BagTopics:
+    """Return the bag's topics: from the options, else the parameter file, else guessed."""
+    cameras = list(settings.cameras)
+    images: Mapping[str, str] = {}
+    if options.image:
+        images = image_topics(options.image)
+    elif "image_topics" in topics:
+        images = topic_of_each_camera("image_topics", topics["image_topics"], cameras)
+    guessed = guess_topics(bag, [] if images else cameras, settings.state_names)
+    labels = guess_labels(bag, cameras)
+    if "region_topics" in topics:
+        labels = topic_of_each_camera("region_topics", topics["region_topics"], cameras)
+    chosen = {}
+    for kind in ("state", "instruction", "episode"):
+        option = getattr(options, f"{kind}_topic")
+        named = option if option is not None else topics.get(f"{kind}_topic")
+        chosen[kind] = getattr(guessed, kind) if named is None else named
+    missing = [camera for camera in cameras if camera not in (images or guessed.images)]
+    if missing:
+        raise ValueError(
+            f"--image names no topic of camera '{missing[0]}'; the cameras are {', '.join(cameras)}"
+        )
+    return BagTopics(images or guessed.images, labels, **chosen)
+
+
+def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
+    option, kind = f"--{setting.name.replace('_', '-')}", type(setting.default)
+    help_text = f"{setting.description} ({setting.default})".replace("%", "%%")
+    if kind is bool:
+        group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=help_text)
+    elif kind is list:
+        item = type(setting.default[0])
+        group.add_argument(option, nargs="+", type=item, help=help_text)
+    else:
+        group.add_argument(option, type=kind, choices=setting.choices or None, help=help_text)
