@@ -98,7 +98,7 @@ def test_a_second_start_uses_what_is_there_and_refuses_another_run(bag, tmp_path
     class Idle:
         def run(self, tasks, on_frame):
             assert not tasks
-            return iter(())
+            yield from ()
 
     analyse(order(bag), RunDirectory(directory), Idle())
     assert (directory / "frames.csv").read_bytes() == before
