@@ -6,6 +6,7 @@ import yaml
 
 from vla_iss_ros import settings
 from vla_iss_ros.iss import estimators, plans
+from vla_iss_ros.settings.transports import camera_transports
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,6 +46,8 @@ def test_every_setting_is_described_and_its_default_allowed():
         ({"samples": True}, "samples must be int, got True"),
         ({"baseline": "noise"}, "baseline must be one of donor, blur, mean_colour, got 'noise'"),
         ({"cameras": "front"}, "cameras must be list, got 'front'"),
+        ({"camera_transports": "front=jpeg"}, "cameras of front, wrist, got 'front=jpeg'"),
+        ({"camera_transports": "front=raw, head=raw"}, "cameras of front, wrist, got 'head=raw'"),
         ({"cameras": []}, "different names and not empty"),
         ({"cameras": ["a", "a"]}, "different names and not empty"),
         ({"actor_labels": [1], "support_labels": [1]}, "name each once"),
@@ -78,3 +81,9 @@ def test_the_reference_preset_is_the_papers_configuration():
     assert (chosen.samples, chosen.keep_probability, chosen.grid) == (500, 0.3, 7)
     assert (chosen.design, chosen.estimator, chosen.baseline) == ("bernoulli", "horvitz_thompson", "blur")
     assert (chosen.mask_layout, chosen.quantise) == ("stitched", True)
+
+
+def test_a_camera_has_its_own_transport_where_one_is_named():
+    found = camera_transports("wrist = raw,", ["front", "wrist"], "compressed")
+    assert found == {"front": "compressed", "wrist": "raw"}
+    assert camera_transports("", ["front"], "raw") == {"front": "raw"}

@@ -7,7 +7,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 from vla_iss_ros.messages.stamps import stamp_from_nanoseconds
-from vla_iss_ros.ros.inputs import JOINT_STATES_KEPT, JointStates
+from vla_iss_ros.ros.states import JOINT_STATES_KEPT, JointStates
 
 MILLISECOND = SECOND // 1000
 

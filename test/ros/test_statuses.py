@@ -106,6 +106,9 @@ class FakeInputs:
             self.cameras[camera] = CameraStatistics(0 if age is None else 5, arrived, 0.1)
         self.labels = None
         self.synchroniser = SimpleNamespace(stepped_back=0)
+        self.connections = SimpleNamespace(problems=lambda: self.problems)
+        self.problems = {}
+        self.stood_in = 0
 
     def instruction(self, fallback):
         return fallback
@@ -212,3 +215,11 @@ def test_a_camera_whose_images_get_lost_names_the_remedy_and_clears_by_itself():
     assert status.values["images missing by their stamps"] == 39
     come(range(89, 400))
     assert camera_status("front", given.inputs, given.faults).level == OK
+
+
+def test_what_keeps_messages_away_is_named_before_the_silence_it_causes():
+    given = state(inputs=FakeInputs(front=None))
+    given.inputs.problems = {"/front": "nothing comes from /camera on /front: QoS"}
+    assert judge(given) == (WARN, "nothing comes from /camera on /front: QoS")
+    given.inputs.problems = {}
+    assert judge(given) == (WARN, "no image from front")

@@ -23,7 +23,7 @@ def matcher(request):
 class Recorder:
     """A synchroniser, what came out of it, and messages with header stamps."""
 
-    def __init__(self, matcher, names=("front", "wrist"), slop=0.05):
+    def __init__(self, matcher, names=("front", "wrist"), slop=0.05, missing_after=None):
         self.sets, self.jumps = [], []
         self.synchroniser = Synchroniser(
             names,
@@ -31,6 +31,7 @@ class Recorder:
             lambda messages, stamps: self.sets.append((messages, stamps)),
             self.jumps.append,
             matcher,
+            missing_after,
         )
 
     def add(self, name, stamp):
@@ -143,3 +144,35 @@ def test_zero_and_equal_stamps_match_each_time(matcher):
         recorder.add("front", 0)
         recorder.add("wrist", 0)
     assert recorder.stamps == [(0, 0)] * 3
+
+
+def test_the_last_message_stands_in_for_a_camera_that_stopped_until_it_returns(matcher):
+    recorder = Recorder(matcher, missing_after=0.5)
+    for step in range(1, 11):
+        recorder.add("front", step * 100 * MS)
+        if step in (1, 2, 9, 10):
+            recorder.add("wrist", step * 100 * MS)
+    matched = [(100 * MS,) * 2, (200 * MS,) * 2]
+    returned = [(900 * MS,) * 2, (1000 * MS,) * 2]
+    assert recorder.stamps == [*matched, (800 * MS, 200 * MS), *returned]
+    messages, _ = recorder.sets[2]
+    assert messages["wrist"] is recorder.sets[1][0]["wrist"]
+
+
+def test_all_cameras_that_are_there_must_match_before_another_is_stood_in_for(matcher):
+    recorder = Recorder(matcher, names=("a", "b", "c"), missing_after=0.5)
+    for name in ("a", "b", "c"):
+        recorder.add(name, SECOND)
+    recorder.add("a", 2 * SECOND)
+    assert recorder.stamps == [(SECOND,) * 3]
+    recorder.add("b", 2 * SECOND + 10 * MS)
+    assert recorder.stamps == [(SECOND,) * 3]
+    recorder.add("a", 2 * SECOND + 100 * MS)
+    assert recorder.stamps == [(SECOND,) * 3, (2 * SECOND, 2 * SECOND + 10 * MS, SECOND)]
+
+
+def test_nothing_stands_in_for_a_camera_that_never_came(matcher):
+    recorder = Recorder(matcher, missing_after=0.5)
+    for step in range(1, 30):
+        recorder.add("front", step * 100 * MS)
+    assert recorder.stamps == []

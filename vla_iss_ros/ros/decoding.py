@@ -11,15 +11,12 @@ from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.messages.errors import MessageError
 from vla_iss_ros.messages.images import decode_image, decode_labels
-from vla_iss_ros.messages.joint_states import state_from_joint_state
-from vla_iss_ros.messages.stamps import nanoseconds_from_stamp
+from vla_iss_ros.messages.sources import nearest_resize
 from vla_iss_ros.regions.label_images import RegionError, regions_from_labels
 from vla_iss_ros.ros.faults import Faults
 from vla_iss_ros.ros.inputs import Frame, Inputs
+from vla_iss_ros.ros.states import MissingStateError
 from vla_iss_ros.ros.worker import BadMessageError, NotReadyError
-
-# A state older than this says nothing about the picture: the joint states stopped, or clocks differ.
-STATE_TOLERANCE = 1.0
 
 
 class Decoder:
@@ -34,7 +31,9 @@ class Decoder:
         Raises NotReadyError, naming it, when an image or the state cannot be used or has not come yet.
         """
         images = {camera: self._image(camera, message) for camera, message in frame.images.items()}
-        state = self._state(frame, settings) if self._takes_state else None
+        if settings.missing_camera == "blank":
+            images.update({camera: np.zeros_like(images[camera]) for camera in frame.stood_in})
+        state = self._state(frame) if self._takes_state else None
         return Observation(images, self._inputs.instruction(settings.instruction), state, frame.stamp)
 
     def regions(
@@ -46,7 +45,7 @@ class Decoder:
         views: dict[str, np.ndarray] = {}
         for camera, message in self._inputs.labels.find(frame.stamps, check).items():
             try:
-                labels = {camera: decode_labels(message)}
+                labels = {camera: nearest_resize(decode_labels(message), self._size(camera))}
                 views.update(regions_from_labels(labels, settings, images).views)
             except MessageError as error:
                 self._faults.bad_message(f"regions {camera}", error)
@@ -54,23 +53,21 @@ class Decoder:
                 self._faults.bad_message(f"regions {camera}", MessageError("wrong shape", str(error)))
         return RegionMap(views) if views else None
 
+    def _size(self, camera: str) -> tuple[int, int] | None:
+        return self._inputs.sources.images[camera].size
+
     def _image(self, camera: str, message: Any) -> np.ndarray:
         try:
-            return decode_image(message)
+            return nearest_resize(decode_image(message), self._size(camera))
         except MessageError as error:
             self._faults.bad_message(f"camera {camera}", error)
             raise BadMessageError(f"bad message on camera {camera}: {error}") from error
 
-    def _state(self, frame: Frame, settings: Any) -> np.ndarray:
-        message = self._inputs.joint_state(frame.stamp)
-        if message is None:
-            raise NotReadyError(f"no joint states yet; the policy needs {', '.join(settings.state_names)}")
-        stamp = nanoseconds_from_stamp(message.header.stamp)
-        apart = abs(frame.stamp - stamp) / 1e9
-        if frame.stamp and stamp and apart > STATE_TOLERANCE:
-            raise NotReadyError(f"the nearest joint state is {apart:.1f} s apart from the images")
+    def _state(self, frame: Frame) -> np.ndarray:
         try:
-            return state_from_joint_state(message, settings.state_names, settings.state_unit)
+            return self._inputs.states.vector(frame.stamp)
+        except MissingStateError as error:
+            raise NotReadyError(str(error)) from None
         except MessageError as error:
             self._faults.bad_message("joint states", error)
             raise BadMessageError(f"bad message on joint states: {error}") from error

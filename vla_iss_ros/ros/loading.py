@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from vla_iss_ros.messages.sources import state_names
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.loading import choose_device, load_policy
 from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
 from vla_iss_ros.ros.gpu_memory import limit_gpu_memory
+from vla_iss_ros.ros.sources import sources_of
 
 
 def load_fitting_policy(settings: Any) -> Policy:
@@ -22,9 +24,10 @@ def load_fitting_policy(settings: Any) -> Policy:
             f"the parameter cameras names {', '.join(given)}"
         )
     count = len(policy.spec.state_names)
-    if count and count != len(settings.state_names):
+    named = state_names(sources_of(settings).state)
+    if count and count != len(named):
         raise PolicyError(
-            f"policy '{policy.spec.name}' takes a state of {count} numbers, got {len(settings.state_names)} "
-            f"state_names: {', '.join(settings.state_names)}"
+            f"policy '{policy.spec.name}' takes a state of {count} numbers, got {len(named)} "
+            f"state_names: {', '.join(name.removeprefix('position.') for name in named)}"
         )
     return policy

@@ -62,6 +62,9 @@ def judge(state: NodeState) -> tuple[bytes, str]:
     bad = state.faults.recent(RECENT)
     if bad:
         return WARN, bad
+    refused = state.inputs.connections.problems() if state.inputs is not None else {}
+    if refused:
+        return WARN, next(iter(refused.values()))
     stopped = _silent_cameras(state)
     if stopped:
         return WARN, f"no image from {', '.join(stopped)}"
@@ -125,6 +128,9 @@ def _pipeline_values(state: NodeState) -> dict[str, Any]:
         fallback = state.settings.instruction if state.settings else ""
         values["instruction"] = state.inputs.instruction(fallback)[:200]
         values["stamps stepped back"] = state.inputs.synchroniser.stepped_back
+        values["frames with an image that stood in"] = state.inputs.stood_in
+        for topic, line in state.inputs.connections.problems().items():
+            values[f"connection {topic}"] = line
     values["clock jumps back"] = state.clock_jumps
     values["last clock jump back (s)"] = state.clock_jump_seconds
     bad = state.faults.counts()

@@ -89,14 +89,22 @@ class Synchroniser:
         on_set: Callable[[Messages, Stamps], None],
         on_jump: Callable[[float], None] = lambda seconds: None,
         matcher: Callable[[int, int, Callable[..., None]], Matcher] | None = None,
+        missing_after: float | None = None,
     ) -> None:
-        """Synchronise ``names`` within ``slop`` seconds."""
+        """Synchronise ``names`` within ``slop`` seconds.
+
+        With ``missing_after``, the last message of a topic whose stamps are further than this, in seconds, behind
+        those of all others stands in for it, until it returns: one message late, when the next of another shows that it
+        has not come.
+        """
         self._names = tuple(names)
         self._slop = round(slop * 1e9)
         self._on_set, self._on_jump = on_set, on_jump
         make = matcher or (OwnMatcher if message_filters is None else MessageFiltersMatcher)
         self._matcher = make(len(self._names), self._slop, self._emit)
+        self._missing_after = None if missing_after is None else round(missing_after * 1e9)
         self._last: dict[str, int] = {}
+        self._last_messages: dict[str, Any] = {}
         self._stamps: dict[int, int] = {}
         self._emitted = -1
         self.stepped_back = 0
@@ -109,8 +117,29 @@ class Synchroniser:
             self._step_back(last, stamp)
         self._stamps[id(message)] = stamp
         self._matcher.add(self._names.index(name), stamp, message)
+        if self._missing_after is not None:
+            self._last_messages[name] = message
+            if self._emitted < last < stamp:  # its next message has come, and that one waits in vain
+                self._stand_in(last, self._missing_after)
         waiting = {id(found) for queue in self._matcher.queues for found in queue.values()}
         self._stamps = {key: value for key, value in self._stamps.items() if key in waiting}
+
+    def _stand_in(self, stamp: int, after: int) -> None:
+        """Hand out a set in which last messages stand in for topics that are ``after`` ns behind ``stamp``."""
+        missing = {name for name in self._last if self._last[name] < stamp - after}
+        if not missing or len(self._last) < len(self._names):
+            return
+        stamps = {name: self._last[name] for name in missing}
+        for name, queue in zip(self._names, self._matcher.queues, strict=True):
+            near = [other for other in queue if abs(other - stamp) <= self._slop]
+            if name not in missing and near:
+                stamps[name] = min(near, key=lambda other: abs(other - stamp))
+        if len(stamps) < len(self._names):
+            return
+        found = {}
+        for name, queue in zip(self._names, self._matcher.queues, strict=True):
+            found[name] = self._last_messages[name] if name in missing else queue.pop(stamps[name])
+        self._hand_out(found, {name: stamps[name] for name in self._names})
 
     def _step_back(self, last: int, stamp: int) -> None:
         self.stepped_back += 1
@@ -125,8 +154,11 @@ class Synchroniser:
         stamps = {
             name: self._stamps[id(message)] for name, message in zip(self._names, messages, strict=True)
         }
+        self._hand_out(dict(zip(self._names, messages, strict=True)), stamps)
+
+    def _hand_out(self, messages: Messages, stamps: Stamps) -> None:
         newest = max(stamps.values())
         if newest < self._emitted:
             return
         self._emitted = newest
-        self._on_set(dict(zip(self._names, messages, strict=True)), stamps)
+        self._on_set(messages, stamps)

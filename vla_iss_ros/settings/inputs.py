@@ -49,6 +49,19 @@ INPUTS: tuple[Setting, ...] = (
         fixed=True,
     ),
     Setting(
+        "camera_transports",
+        "",
+        "Cameras whose topics are of another type than image_transport says, such as front=raw, wrist=compressed.",
+        fixed=True,
+    ),
+    Setting(
+        "contract",
+        "",
+        "Contract file (YAML) of rosetta; its topics, selections and units are used for cameras, state and "
+        "instruction instead of ~/input, image_transport, camera_transports, state_names and state_unit.",
+        fixed=True,
+    ),
+    Setting(
         "regions_transport",
         "compressed",
         "Type of the label topics: raw (sensor_msgs/Image) or compressed (CompressedImage, PNG).",
@@ -69,6 +82,23 @@ INPUTS: tuple[Setting, ...] = (
         "s",
         0.0,
         10.0,
+        fixed=True,
+    ),
+    Setting(
+        "missing_camera",
+        "wait",
+        "What happens when a camera stops: wait (no frame is complete without it), hold (its last image stands in) or "
+        "blank (a black image stands in).",
+        choices=("wait", "hold", "blank"),
+        fixed=True,
+    ),
+    Setting(
+        "missing_camera_after",
+        1.0,
+        "Time behind the other cameras' stamps after which a camera is missing.",
+        "s",
+        0.01,
+        60.0,
         fixed=True,
     ),
     Setting("instruction", "", "Instruction used until one arrives on the topic."),

@@ -1,0 +1,103 @@
+"""The state that belongs to a frame: messages of one or several topics, found again by stamp."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from vla_iss_ros.messages.sources import StateSource, state_names
+from vla_iss_ros.messages.stamps import nanoseconds_from_stamp
+from vla_iss_ros.ros.synchronisation import LARGE_JUMP
+
+JOINT_STATES_KEPT = 64
+# A state older than this says nothing about the picture: the joint states stopped, or clocks differ.
+STATE_TOLERANCE = 1.0
+
+
+class MissingStateError(Exception):
+    """No state for a frame yet; the text says what lacks."""
+
+
+class JointStates:
+    """The messages that arrived last and hold any of ``names``, found again by stamp. Thread safe.
+
+    Without ``names``, all messages of the topic.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self._lock = threading.Lock()
+        self._kept: deque[tuple[int, Any]] = deque(maxlen=JOINT_STATES_KEPT)
+
+    def add(self, stamp: int, message: Any) -> bool:
+        """Take in a message with its stamp in ns; return False when it holds none of the names and is left out.
+
+        Stamps of several publishers interleave; only a jump back of more than a second (a bag that starts
+        again) drops what was kept.
+        """
+        if self._names and self._names.isdisjoint(message.name):
+            return False
+        with self._lock:
+            if self._kept and max(kept for kept, _ in self._kept) - stamp > LARGE_JUMP:
+                self._kept.clear()
+            self._kept.append((stamp, message))
+        return True
+
+    def nearest(self, stamp: int) -> Any | None:
+        """Return the message nearest to ``stamp`` in ns; the last when either has no stamp."""
+        with self._lock:
+            if not self._kept:
+                return None
+            last_stamp, last = self._kept[-1]
+            if not stamp or not last_stamp:
+                return last
+            # Of equally near ones the last.
+            return min(reversed(self._kept), key=lambda pair: abs(pair[0] - stamp))[1]
+
+
+class States:
+    """The state's parts in order, each with the messages that came for it."""
+
+    def __init__(self, sources: Sequence[StateSource]) -> None:
+        self.sources = tuple(sources)
+        self._stores = [JointStates(source.joints) for source in self.sources]
+
+    def add(self, index: int, message: Any) -> bool:
+        """Take in a message of source ``index``; False when it holds nothing of the state.
+
+        Raises MessageError for a stamp that is none.
+        """
+        return self._stores[index].add(_stamp(message), message)
+
+    def vector(self, stamp: int) -> np.ndarray:
+        """Return the state nearest to ``stamp`` in ns, float32 [S].
+
+        Raises MissingStateError when a part has not come or is from another time, MessageError for a bad one.
+        """
+        parts = []
+        for source, store in zip(self.sources, self._stores, strict=True):
+            message = store.nearest(stamp)
+            if message is None:
+                raise MissingStateError(f"no joint states yet; the policy needs {_names(source)}")
+            came = _stamp(message)
+            apart = abs(stamp - came) / 1e9
+            if stamp and came and apart > STATE_TOLERANCE:
+                raise MissingStateError(f"the nearest joint state is {apart:.1f} s apart from the images")
+            parts.append(source.read(message))
+        if not parts:
+            raise MissingStateError("the policy takes a state and no topic is named for it")
+        return np.concatenate(parts)
+
+
+def _names(source: StateSource) -> str:
+    return ", ".join(name.removeprefix("position.") for name in state_names([source]))
+
+
+def _stamp(message: Any) -> int:
+    """Return the header's stamp in ns; 0 for messages without a header."""
+    header = getattr(message, "header", None)
+    return 0 if header is None else nanoseconds_from_stamp(header.stamp)
