@@ -1,6 +1,7 @@
-"""Action chunks in Float32MultiArray."""
+"""Action chunks in Float32MultiArray, and as JointTrajectory."""
 
 import array
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from message_factory import TYPESTORE, Float32MultiArray, MultiArrayDimension, MultiArrayLayout
 
-from vla_iss_ros.messages.actions import decode_actions, encode_actions
+from vla_iss_ros.messages.actions import decode_actions, decode_trajectory, encode_actions
 from vla_iss_ros.messages.errors import MessageError
 
 CHUNK = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
@@ -83,3 +84,31 @@ def test_classes_of_rclpy():
     message = encode_actions(CHUNK, *types)
     assert isinstance(message.data, array.array)
     np.testing.assert_array_equal(decode_actions(message), CHUNK)
+
+
+def trajectory(names, *points):
+    return SimpleNamespace(joint_names=names, points=[SimpleNamespace(positions=list(p)) for p in points])
+
+
+def test_a_trajectory_is_read_by_name_whatever_its_order():
+    message = trajectory(["c", "a", "b"], (3.0, 1.0, 2.0), (6.0, 4.0, 5.0))
+    values = decode_trajectory(message, ["a", "b"])
+    assert values.dtype == np.float32
+    assert values.tolist() == [[1.0, 2.0], [4.0, 5.0]]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "text"),
+    [
+        (trajectory(["a"], (1.0,)), "wrong names", "must name each of a, b once, got a"),
+        (trajectory(["a", "b", "b"], (1.0, 2.0, 3.0)), "wrong names", "got a, b, b"),
+        (trajectory([]), "wrong names", "got none"),
+        (trajectory(["a", "b"]), "length mismatch", r"must have 2 positions and there must be one, got \[\]"),
+        (trajectory(["a", "b"], (1.0, 2.0), (1.0,)), "length mismatch", r"got \[1, 2\]"),
+        (trajectory(["a", "b"], (1.0, 1e300)), "not finite", "1 values that are not finite"),
+    ],
+)
+def test_a_trajectory_that_does_not_fit_is_named(message, reason, text):
+    with pytest.raises(MessageError, match=text) as caught:
+        decode_trajectory(message, ["a", "b"])
+    assert caught.value.reason == reason

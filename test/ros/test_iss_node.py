@@ -329,7 +329,8 @@ def test_a_commanded_action_is_compared_with_our_own(robot):
         robot.send()
 
     robot.until(lambda: "differ by at most" in robot.probe.status(task)[1], "the comparison", send)
-    assert "(action_0); nearest in time" in robot.probe.status(task)[1]
+    assert "(action_0), " in robot.probe.status(task)[1]
+    assert "times what is expected; nearest in time" in robot.probe.status(task)[1]
     assert 50 < float(robot.probe.value(task, "largest difference")) < 200
     action.layout.dim[1].size = 5
     robot.until(lambda: "bad message on action" in robot.probe.status(task)[1], "the bad action named", send)

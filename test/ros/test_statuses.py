@@ -8,11 +8,12 @@ import pytest
 
 from vla_iss_ros.iss.effects import Effect
 from vla_iss_ros.iss.nmr import NuisanceMassRatio
+from vla_iss_ros.ros.alarms import Alarm
 from vla_iss_ros.ros.camera_statistics import CameraStatistics
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status, plain, to_message
 from vla_iss_ros.ros.pipeline_status import RECENT, NodeState, camera_status, judge
 from vla_iss_ros.ros.pipelines import Waiters
-from vla_iss_ros.ros.result_status import nmr_level, nmr_status
+from vla_iss_ros.ros.result_status import judge_nmr, nmr_status
 from vla_iss_ros.ros.worker import LatestSlot, Progress
 from vla_iss_ros.settings import check
 
@@ -47,10 +48,17 @@ def test_a_status_becomes_a_message_with_the_nodes_name_and_a_hardware_id():
     ],
 )
 def test_nmr_is_judged_against_chance(value, chance, level):
-    assert nmr_level(NuisanceMassRatio(10, value, chance=chance), SETTINGS) == level
+    at_once = check({"alarm_frames": 1})
+    assert judge_nmr(NuisanceMassRatio(10, value, chance=chance), Alarm(), at_once) == level
 
 
-def result(value=0.25, age=0.0, reason=""):
+def test_nmr_is_judged_after_as_many_frames_as_are_asked_for():
+    alarm, headline = Alarm(), NuisanceMassRatio(10, 0.5, chance=0.4)
+    levels = [judge_nmr(headline, alarm, check({"alarm_frames": 3})) for _ in range(4)]
+    assert levels == [OK, OK, WARN, WARN]
+
+
+def result(value=0.25, age=0.0, reason="", level=OK):
     headline = NuisanceMassRatio(10, value, 0.1, 0.4, 0.5, 0.0, {"front": value}, reason)
     explanation = SimpleNamespace(
         ratios={10: headline, 20: NuisanceMassRatio(20, 0.3)},
@@ -64,8 +72,9 @@ def result(value=0.25, age=0.0, reason=""):
     )
     return SimpleNamespace(
         headline=headline,
+        level=level,
         explanation=explanation,
-        frame=SimpleNamespace(arrived=time.monotonic() - age, stamp=1_767_225_600_925_000_001),
+        frame=SimpleNamespace(arrived=time.monotonic() - age, stamp=1_767_225_600_925_000_001, spread=0.004),
         observation=SimpleNamespace(instruction="press the button"),
     )
 
@@ -74,6 +83,8 @@ def test_the_nmr_status_has_headline_and_figures():
     status = nmr_status(result(), {"policy": 0.3, "latency": 0.4}, SETTINGS, {})
     assert (status.level, status.message) == (OK, "NMR@10 0.25 [0.10, 0.40], chance 0.50, N = 128")
     assert status.values["NMR@20"] == 0.3
+    assert status.values["NMR over chance"] == 0.5
+    assert status.values["synchronisation spread (s)"] == 0.004
     assert status.values["effect camera front share"] == 0.5
     assert status.values["effect state reason"] == "no mean"
     assert status.values["seconds policy"] == 0.3
@@ -91,7 +102,8 @@ def test_an_old_result_is_stale_but_not_when_frames_take_long():
         "stale, 60 s old: NMR@10"
     )
     assert nmr_status(result(age=60.0), {"latency": 40.0}, SETTINGS, {}).level == OK
-    assert nmr_status(result(0.9, age=60.0), {}, SETTINGS, {}).level == ERROR
+    assert nmr_status(result(0.9, level=ERROR), {}, SETTINGS, {}).level == ERROR
+    assert nmr_status(result(0.9, age=60.0, level=ERROR), {}, SETTINGS, {}).level == WARN
 
 
 def test_before_any_result():

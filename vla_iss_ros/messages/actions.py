@@ -1,7 +1,8 @@
-"""Action chunks as std_msgs/Float32MultiArray with the dimensions "time" and "action"."""
+"""Action chunks as std_msgs/Float32MultiArray with the dimensions "time" and "action", or as JointTrajectory."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,35 @@ def decode_actions(message: Any) -> np.ndarray:
             f"got {len(message.data)}",
         )
     values = np.array(message.data, np.float32)[offset:].reshape(-1, sizes[-1])
+    if not np.isfinite(values).all():
+        raise MessageError(
+            "not finite", f"actions hold {int((~np.isfinite(values)).sum())} values that are not finite"
+        )
+    return values
+
+
+def decode_trajectory(message: Any, names: Sequence[str]) -> np.ndarray:
+    """Return float32 [T, A], the positions of a JointTrajectory's points, for ``names`` in their order.
+
+    Joints of other names are left out. Raises MessageError for missing or repeated names, no points, positions that do
+    not match the names, and values that are not finite.
+    """
+    have = list(message.joint_names)
+    missing = [name for name in names if name not in have]
+    if missing or len(set(have)) != len(have):
+        raise MessageError(
+            "wrong names",
+            f"the trajectory must name each of {', '.join(names)} once, got {', '.join(have[:16]) or 'none'}",
+        )
+    lengths = {len(point.positions) for point in message.points}
+    if lengths != {len(have)}:
+        raise MessageError(
+            "length mismatch",
+            f"every point must have {len(have)} positions and there must be one, got {sorted(lengths)[:8]}",
+        )
+    with np.errstate(over="ignore"):
+        points = np.array([point.positions for point in message.points], np.float64).astype(np.float32)
+    values = points[:, [have.index(name) for name in names]]
     if not np.isfinite(values).all():
         raise MessageError(
             "not finite", f"actions hold {int((~np.isfinite(values)).sum())} values that are not finite"

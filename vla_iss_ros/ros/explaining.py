@@ -15,13 +15,14 @@ from vla_iss_ros.iss.stream import Stream
 from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.ros.agreement import TASK as AGREEMENT
 from vla_iss_ros.ros.agreement import CommandedActions
+from vla_iss_ros.ros.alarms import Alarm
 from vla_iss_ros.ros.decoding import Decoder
 from vla_iss_ros.ros.diagnostics import Status
 from vla_iss_ros.ros.inputs import Frame
 from vla_iss_ros.ros.loading import load_fitting_policy
 from vla_iss_ros.ros.outputs import Outputs, Result, describe
 from vla_iss_ros.ros.pipelines import Waiters
-from vla_iss_ros.ros.result_status import nmr_status
+from vla_iss_ros.ros.result_status import judge_nmr, nmr_status
 from vla_iss_ros.ros.worker import CancelledError, NotReadyError, one_line
 
 
@@ -37,7 +38,7 @@ class ExplainingPipeline:
         self._donors = donors_for(self.policy, settings.donors, required=settings.baseline == "donor")
         self.check(settings)
         self._node = node
-        self._commands = CommandedActions(node, node.faults)
+        self._commands = CommandedActions(node, node.faults, self.policy, settings)
         try:
             self._outputs = Outputs(node, self.policy.spec.camera_names)
         except Exception:
@@ -45,6 +46,7 @@ class ExplainingPipeline:
             raise
         self._explainer: tuple[Any, Explainer] | None = None
         self._stream = Stream()
+        self._alarm = Alarm()
         self._lock = threading.Lock()
         self._latest: tuple[Result, dict[str, float], dict[str, int]] | None = None
         self._reset_asked: dict[str, None] = {}  # the reasons, in order
@@ -101,17 +103,21 @@ class ExplainingPipeline:
         paused = explainer.pace.paused
         explanation = explainer.explain(observation, regions, lambda samples: check(), stream, full)
         explained = time.monotonic()
-        spec, answer = self.policy.spec, explanation.actions.physical[0].cpu().numpy()
-        self._commands.compare(answer, frame.arrived, spec.action_names, spec.action_units)
-        result = Result(frame, observation, regions, explanation, explanation.ratios[settings.nmr_percent])
+        headline = explanation.ratios[settings.nmr_percent]
+        level = judge_nmr(headline, self._alarm, settings)
+        result = Result(frame, observation, regions, explanation, headline, level)
         self._outputs.publish(result, settings, check)
+        published = time.monotonic()
+        answer = explanation.actions.physical[0].float().cpu().numpy()
+        self._commands.compare(answer, frame, observation, settings, check)
         seconds = {
             "decode": decoded - started,
             **explanation.seconds,
             "paused": explainer.pace.paused - paused,
             "explain": explained - decoded,
-            "publish": time.monotonic() - explained,
-            "latency": time.monotonic() - frame.arrived,
+            "publish": published - explained,
+            "latency": published - frame.arrived,
+            "compare actions": time.monotonic() - published,
         }
         with self._lock:
             self._latest = (result, seconds, dict(self._stream.forgotten))
@@ -134,6 +140,8 @@ class ExplainingPipeline:
         if reasons:
             self._outputs.reset()
             self._explainer = None
+            self._alarm.reset()
+            self._commands.reset()
         for why in reasons:
             self._stream.forget(why)
             self._node.get_logger().info(f"state forgotten: {why}")

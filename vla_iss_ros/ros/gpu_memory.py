@@ -20,3 +20,17 @@ def limit_gpu_memory(fraction: float, device: torch.device, cuda: Any = torch.cu
             f"gpu_memory_fraction {fraction:g} needs a CUDA device and the policy is on {device}; set it to 0"
         )
     cuda.set_per_process_memory_fraction(fraction, device)
+
+
+def gpu_memory_values(device: torch.device, cuda: Any = torch.cuda) -> dict[str, float]:
+    """Return the memory of a CUDA ``device`` in MiB, for diagnostics; nothing for another device."""
+    if device.type != "cuda":
+        return {}
+    free, total = cuda.mem_get_info(device)
+    return {
+        "GPU memory of this policy (MiB)": cuda.memory_allocated(device) / 2**20,
+        "GPU memory of this policy at most (MiB)": cuda.max_memory_allocated(device) / 2**20,
+        "GPU memory reserved by this process (MiB)": cuda.memory_reserved(device) / 2**20,
+        "GPU memory free (MiB)": free / 2**20,
+        "GPU memory in all (MiB)": total / 2**20,
+    }

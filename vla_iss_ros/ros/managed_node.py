@@ -237,6 +237,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
             slot=self._slot,
             progress=self._progress,
             faults=self.faults,
+            device=pipeline.policy.device if pipeline else None,
             clock_jumps=self._clock_watch.count,
             clock_jump_seconds=self._clock_watch.seconds if self._clock_watch.count else math.nan,
         )

@@ -22,11 +22,13 @@ from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.messages.encoding import encode_compressed_image, encode_image
 from vla_iss_ros.render.chart import draw_chart
-from vla_iss_ros.render.overlay import Legend, Scale, draw_overlay, draw_regions
-from vla_iss_ros.render.text import with_interval
+from vla_iss_ros.render.overlay import LEVEL_COLOURS, Legend, Scale, draw_overlay, draw_regions
+from vla_iss_ros.render.text import FOREGROUND, with_interval
+from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN
 from vla_iss_ros.ros.inputs import Frame
 from vla_iss_ros.ros.shrinking import shrink
 
+LEVEL_WORDS = {WARN: "warning", ERROR: "error"}
 CHART_SIZE = (640, 240)
 CHART_POINTS = 4096
 TEXT_HEIGHT = 0.05
@@ -44,6 +46,7 @@ class Result:
     regions: RegionMap | None
     explanation: Explanation
     headline: NuisanceMassRatio
+    level: bytes = OK
 
 
 class Outputs:
@@ -199,7 +202,9 @@ class Outputs:
         )
         marker.pose.orientation.w = 1.0
         marker.scale.z = TEXT_HEIGHT
-        marker.color.r = marker.color.g = marker.color.b = marker.color.a = 1.0
+        colour = LEVEL_COLOURS.get(LEVEL_WORDS.get(result.level, ""), FOREGROUND)
+        marker.color.r, marker.color.g, marker.color.b = (part / 255 for part in colour)
+        marker.color.a = 1.0
         marker.text = describe(result.headline, result.explanation.samples)
         self._marker.publish(marker)
 
@@ -225,6 +230,7 @@ def _legend(result: Result, camera: str, adapts: bool) -> Legend:
         state=headline.reason
         or ("stopped by the time budget" if explanation.stop_reason == "time budget" else ""),
         adapts=adapts,
+        level=LEVEL_WORDS.get(result.level, ""),
         words=[(word, math.nan) for word in result.observation.instruction.split()],
     )
 

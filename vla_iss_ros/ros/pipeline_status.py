@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status
 from vla_iss_ros.ros.faults import Faults
+from vla_iss_ros.ros.gpu_memory import gpu_memory_values
 from vla_iss_ros.ros.inputs import Inputs
 from vla_iss_ros.ros.worker import LatestSlot, Progress
 
@@ -32,6 +35,7 @@ class NodeState:
     slot: LatestSlot[Any]
     progress: Progress
     faults: Faults
+    device: torch.device | None = None
     clock_jumps: int = 0
     clock_jump_seconds: float = math.nan
 
@@ -133,6 +137,9 @@ def _pipeline_values(state: NodeState) -> dict[str, Any]:
             values[f"connection {topic}"] = line
     values["clock jumps back"] = state.clock_jumps
     values["last clock jump back (s)"] = state.clock_jump_seconds
+    values["device"] = state.device or "none"
+    if state.device is not None:
+        values.update(gpu_memory_values(state.device))
     bad = state.faults.counts()
     values["bad messages"] = sum(bad.values())
     values.update({f"bad {key}": count for key, count in bad.items()})

@@ -9,7 +9,8 @@ from typing import Any
 
 from vla_iss_ros.iss.nmr import NuisanceMassRatio
 from vla_iss_ros.messages.stamps import SECOND
-from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status
+from vla_iss_ros.ros.alarms import Alarm
+from vla_iss_ros.ros.diagnostics import WARN, Status
 from vla_iss_ros.ros.outputs import Result, describe
 
 STALE_SECONDS = 5.0
@@ -19,7 +20,7 @@ STALE_FACTOR = 3.0
 def nmr_status(
     result: Result | None, seconds: Mapping[str, float], settings: Any, forgotten: Mapping[str, int]
 ) -> Status:
-    """Return the status ``NMR``: the headline, judged by its ratio to chance, its age and all figures.
+    """Return the status ``NMR``: the headline, its level, its age and all figures.
 
     ``forgotten``: how often the stream of frames began anew, by reason.
     """
@@ -27,9 +28,10 @@ def nmr_status(
         return Status("NMR", WARN, "no frame has been explained yet")
     headline, explanation = result.headline, result.explanation
     age = time.monotonic() - result.frame.arrived
-    level, message = nmr_level(headline, settings), describe(headline, explanation.samples)
+    level, message = result.level, describe(headline, explanation.samples)
     if age > max(STALE_SECONDS, STALE_FACTOR * seconds.get("latency", 0.0)):
-        level, message = max(level, WARN), f"stale, {age:.0f} s old: {message}"
+        # What it was about is over, so an old error is no more than a warning.
+        level, message = WARN, f"stale, {age:.0f} s old: {message}"
     values: dict[str, Any] = {
         "age (s)": age,
         f"NMR@{headline.percent}": headline.value,
@@ -37,10 +39,12 @@ def nmr_status(
         "NMR high": headline.high,
         "NMR reason": headline.reason,
         "chance": headline.chance,
+        "NMR over chance": headline.value / headline.chance if headline.chance > 0 else math.nan,
         "floor": headline.floor,
         **{f"NMR camera {camera}": value for camera, value in headline.per_view.items()},
         **{f"NMR@{percent}": ratio.value for percent, ratio in explanation.ratios.items()},
         "samples N": explanation.samples,
+        "synchronisation spread (s)": result.frame.spread,
         "stop reason": explanation.stop_reason,
         "samples remembered": explanation.remembered,
         **{f"stream began anew: {why}": count for why, count in forgotten.items()},
@@ -60,11 +64,13 @@ def nmr_status(
     return Status("NMR", level, message, values)
 
 
-def nmr_level(headline: NuisanceMassRatio, settings: Any) -> bytes:
-    """Return OK, WARN or ERROR by NMR over chance; without an NMR there is nothing to judge."""
-    if math.isnan(headline.value) or math.isnan(headline.chance) or headline.chance <= 0:
-        return OK
-    ratio = headline.value / headline.chance
-    if ratio >= settings.nmr_error_ratio:
-        return ERROR
-    return WARN if ratio >= settings.nmr_warn_ratio else OK
+def judge_nmr(headline: NuisanceMassRatio, alarm: Alarm, settings: Any) -> bytes:
+    """Return the level of ``alarm`` after NMR over chance; without an NMR there is nothing to judge."""
+    ratio = headline.value / headline.chance if headline.chance > 0 else math.nan
+    return alarm.update(
+        ratio,
+        settings.nmr_warn_ratio,
+        settings.nmr_error_ratio,
+        settings.alarm_hysteresis,
+        settings.alarm_frames,
+    )

@@ -41,6 +41,11 @@ def _check_together(settings: Any) -> None:
             f"nmr_error_ratio must not be below nmr_warn_ratio {settings.nmr_warn_ratio}, "
             f"got {settings.nmr_error_ratio}"
         )
+    if settings.agreement_error_ratio < settings.agreement_warn_ratio:
+        raise ValueError(
+            f"agreement_error_ratio must not be below agreement_warn_ratio {settings.agreement_warn_ratio}, "
+            f"got {settings.agreement_error_ratio}"
+        )
     if settings.samples < settings.block_size:
         raise ValueError(f"samples must be at least block_size {settings.block_size}, got {settings.samples}")
     if settings.estimator == "regression_adjusted" and settings.samples < 4:

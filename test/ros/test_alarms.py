@@ -1,0 +1,44 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vla_iss_ros.ros.alarms import Alarm
+from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN
+
+
+def levels(values, hold=1, hysteresis=0.1):
+    alarm = Alarm()
+    return [alarm.update(value, 1.0, 2.0, hysteresis, hold) for value in values]
+
+
+def test_it_rises_at_the_threshold_and_falls_only_below_its_lower_edge():
+    assert levels([0.99, 1.0, 0.95, 0.9, 0.89]) == [OK, WARN, WARN, WARN, OK]
+    assert levels([2.0, 1.81, 1.79, 0.95, 0.5]) == [ERROR, ERROR, WARN, WARN, OK]
+
+
+def test_it_takes_as_many_in_a_row_as_it_holds():
+    assert levels([3.0, 3.0, 0.0, 3.0, 3.0, 3.0], hold=3) == [OK, OK, OK, OK, OK, ERROR]
+    assert levels([3.0] * 2 + [0.0, 0.0], hold=2) == [OK, ERROR, ERROR, OK]
+
+
+def test_it_rises_and_falls_only_as_far_as_all_agree():
+    assert levels([1.5, 3.0, 3.0, 3.0], hold=2) == [OK, WARN, WARN, ERROR]
+    assert levels([3.0, 3.0, 1.5, 0.0, 0.0, 0.0], hold=2) == [OK, ERROR, ERROR, WARN, WARN, OK]
+
+
+def test_nothing_to_judge_clears_at_once():
+    assert levels([3.0, math.nan, 0.5]) == [ERROR, OK, OK]
+
+
+@pytest.mark.parametrize("hold", [1, 2, 5])
+@given(st.lists(st.floats(0, 5), max_size=20))
+def test_alarms_clear_by_themselves(hold, values):
+    assert levels([*values, *[0.0] * (2 * hold)], hold)[-1:] in ([OK], [])
+
+
+@given(st.lists(st.floats(0.91, 0.999), max_size=30), st.sampled_from([OK, WARN]))
+def test_values_within_the_hysteresis_change_nothing(values, start):
+    first = [1.0] if start == WARN else []
+    assert set(levels([*first, *values])[len(first) :]) <= {start}

@@ -1,0 +1,46 @@
+"""A level that does not flicker: it takes several results in a row to rise or fall, and more to fall than to stay."""
+
+from __future__ import annotations
+
+import math
+
+from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN
+
+
+class Alarm:
+    """The level of a number that comes again and again, with hysteresis in size and in time.
+
+    It rises once ``hold`` values in a row are at or above a threshold, and falls, by itself, once ``hold`` in a row are
+    below the threshold less the share ``hysteresis`` of it. NaN is nothing to judge: the level is OK at once.
+    """
+
+    def __init__(self) -> None:
+        self.level: bytes = OK
+        self._rising: list[bytes] = []
+        self._falling: list[bytes] = []
+
+    def update(self, value: float, warn: float, error: float, hysteresis: float, hold: int) -> bytes:
+        """Take in one value with the present thresholds and return the level."""
+        if math.isnan(value):
+            self.reset()
+            return self.level
+        entered = _level(value, warn, error)
+        kept = _level(value, warn * (1 - hysteresis), error * (1 - hysteresis))
+        self._rising = [*self._rising, entered] if entered > self.level else []
+        self._falling = [*self._falling, kept] if kept < self.level else []
+        # Only as far as all of them agree.
+        if len(self._rising) >= hold:
+            self.level, self._rising = min(self._rising[-hold:]), []
+        elif len(self._falling) >= hold:
+            self.level, self._falling = max(self._falling[-hold:]), []
+        return self.level
+
+    def reset(self) -> None:
+        """Forget the values so far."""
+        self.level, self._rising, self._falling = OK, [], []
+
+
+def _level(value: float, warn: float, error: float) -> bytes:
+    if value >= error:
+        return ERROR
+    return WARN if value >= warn else OK
