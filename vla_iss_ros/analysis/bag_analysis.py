@@ -23,9 +23,11 @@ from vla_iss_ros.analysis.frame_table import iterate_table
 from vla_iss_ros.analysis.identity import as_values, differences, identity_of, versions
 from vla_iss_ros.analysis.outputs import MapSink, Sink, TableSink
 from vla_iss_ros.analysis.pieces import Piece, StoredPiece, add_seconds
+from vla_iss_ros.analysis.published import BagSink
 from vla_iss_ros.analysis.report import write_report
 from vla_iss_ros.analysis.run_directory import RunDirectory
 from vla_iss_ros.analysis.segment_work import Job, Task
+from vla_iss_ros.analysis.videos import VideoSink
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.source import Plan, Segment, Source
 from vla_iss_ros.regions.recorded import LabelReader
@@ -146,7 +148,7 @@ def analyse(
 
 def default_sinks(directory: RunDirectory, settings: Any, metadata: Mapping[str, Any]) -> list[Sink]:
     """Return the sinks of all outputs."""
-    return [TableSink(directory), MapSink(directory, metadata)]
+    return [TableSink(directory), MapSink(directory, metadata), VideoSink(directory), BagSink(directory)]
 
 
 def headline(directory: RunDirectory, settings: Any) -> MeanInterval:

@@ -89,6 +89,8 @@ class PieceBuilder:
         piece.images.update({(stamp, camera): data for camera, data in frame.pictures.items()})
         piece.regions.update({(stamp, camera): data for camera, data in frame.region_pictures.items()})
         piece.frame_ids.update(frame.frame_ids)
+        if any(other != stamp for other in frame.stamps.values()):
+            piece.stamps[str(stamp)] = dict(frame.stamps)
 
     def _explained_row(self, frame: ReadyFrame, explanation: Explanation) -> FrameRow:
         headline = explanation.ratios[self._settings.nmr_percent]

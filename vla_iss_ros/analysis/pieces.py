@@ -83,7 +83,8 @@ class Piece:
 
     ``rows``: one a frame, in order of time. ``maps``: None without any frame. ``images``: (stamp, camera) to JPEG or
     PNG bytes of the camera's image. ``regions``: to PNG bytes of the region map (grey, the values of ``RegionMap``).
-    ``frame_ids``: camera to the frame of its headers. ``problems``: what was left out, counted by reason. ``seconds``:
+    ``frame_ids``: camera to the frame of its headers. ``stamps``: stamp to those of the
+    cameras, where they differ. ``problems``: what was left out, counted by reason. ``seconds``:
     ``policy`` within forwards, ``explain`` in all of explaining, ``decode`` beside it.
     """
 
@@ -93,6 +94,7 @@ class Piece:
     images: dict[tuple[int, str], bytes] = field(default_factory=dict)
     regions: dict[tuple[int, str], bytes] = field(default_factory=dict)
     frame_ids: dict[str, str] = field(default_factory=dict)
+    stamps: dict[str, dict[str, int]] = field(default_factory=dict)
     problems: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -105,6 +107,7 @@ class Piece:
                 "name": self.name,
                 "rows": [row.flat() for row in self.rows],
                 "frame_ids": self.frame_ids,
+                "stamps": self.stamps,
                 "problems": self.problems,
                 "seconds": self.seconds,
             }
@@ -136,6 +139,7 @@ class StoredPiece:
             self.name: str = about["name"]
             self.rows = [FrameRow.of_flat(row) for row in about["rows"]]
             self.frame_ids: dict[str, str] = about["frame_ids"]
+            self._stamps: dict[str, dict[str, int]] = about["stamps"]
             self.problems: Counter[str] = Counter(about["problems"])
             self.seconds: dict[str, float] = about["seconds"]
             self._names = set(self._archive.namelist())
@@ -148,6 +152,10 @@ class StoredPiece:
     def image(self, stamp: int, camera: str) -> bytes | None:
         """Return the JPEG or PNG bytes of a camera's image."""
         return self._read(f"image/{camera}/{stamp}")
+
+    def stamp_of(self, stamp: int, camera: str) -> int:
+        """Return the stamp of a camera's image in the frame of ``stamp``, ns."""
+        return self._stamps.get(str(stamp), {}).get(camera, stamp)
 
     def regions(self, stamp: int, camera: str) -> bytes | None:
         """Return the PNG bytes of a camera's region map."""

@@ -183,6 +183,7 @@ def draw_frame(
         samples=row.samples,
         state=state,
         adapts=adapts,
+        words=[(word, math.nan) for word in row.instruction.split()],
     )
     return draw_overlay(
         image,

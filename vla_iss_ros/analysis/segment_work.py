@@ -59,6 +59,7 @@ class ReadyFrame(NamedTuple):
     pictures: Mapping[str, bytes]
     region_pictures: Mapping[str, bytes]
     frame_ids: Mapping[str, str]
+    stamps: Mapping[str, int]
 
 
 class Reader:
@@ -195,7 +196,7 @@ def _prepare(frame: SourceFrame, job: Job, settings: Any, problems: Counter[str]
         for camera, image in observation.images.items()
     }
     drawn = {camera: encode_regions(view) for camera, view in regions.views.items()} if regions else {}
-    return ReadyFrame(observation, frame.frame, regions, pictures, drawn, frame.frame_ids)
+    return ReadyFrame(observation, frame.frame, regions, pictures, drawn, frame.frame_ids, frame.stamps)
 
 
 def usable_regions(

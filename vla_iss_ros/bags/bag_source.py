@@ -142,12 +142,14 @@ class OpenBag:
         for frame in segment_frames(self._bag, source.topics, segment, problems, source.slop):
             observation = observe(frame, source.state_names, source.state_unit, source.instruction, problems)
             if observation is not None:
+                stamps = _stamps(frame)
                 yield SourceFrame(
-                    replace(observation, stamp=_newest(frame)),
+                    replace(observation, stamp=max(stamps.values())),
                     decode_all_labels(frame, problems),
                     frame.index,
                     {camera: message.header.frame_id for camera, message in frame.images.items()},
                     _encoded(frame.images),
+                    stamps,
                 )
 
     def __enter__(self) -> OpenBag:
@@ -202,10 +204,12 @@ def _applying(instructions: list[tuple[int, str]], start: int, stop: int) -> tup
     return tuple(each for place, each in enumerate(found) if place == 0 or each[1] != found[place - 1][1])
 
 
-def _newest(frame: Frame) -> int:
-    """Return the newest stamp of the frame's images, ns, which is the frame's for the nodes and seeds its draws."""
-    stamps = [nanoseconds_from_stamp(message.header.stamp) for message in frame.images.values()]
-    return max(stamps) or frame.stamp
+def _stamps(frame: Frame) -> dict[str, int]:
+    """Return the stamp of each camera's image, ns. The newest is the frame's for the nodes, and seeds its draws."""
+    return {
+        camera: nanoseconds_from_stamp(message.header.stamp) or frame.stamp
+        for camera, message in frame.images.items()
+    }
 
 
 def _encoded(images: Mapping[str, Any]) -> dict[str, bytes]:

@@ -45,7 +45,7 @@ class SourceFrame(NamedTuple):
 
     ``labels``: camera to uint8 or uint16 [H, W], where there are any. ``frame``: its index in the episode.
     ``frame_ids``: of the images' headers, by camera. ``encoded``: JPEG or PNG bytes of the images, where they were
-    recorded so.
+    recorded so. ``stamps``: of each camera's image, ns, where they are not the observation's.
     """
 
     observation: Observation
@@ -53,6 +53,7 @@ class SourceFrame(NamedTuple):
     frame: int
     frame_ids: Mapping[str, str] = {}
     encoded: Mapping[str, bytes] = {}
+    stamps: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.errors import WriterError
 from rosbags.typesys import Stores, TypesysError, get_typestore
 from rosbags.typesys.store import Typestore
@@ -26,9 +26,18 @@ class BagWriter:
     """
 
     def __init__(
-        self, path: Path | str, *, overwrite: bool = False, typestore: Typestore | None = None
+        self,
+        path: Path | str,
+        *,
+        overwrite: bool = False,
+        typestore: Typestore | None = None,
+        compress: bool = False,
     ) -> None:
-        """Name the bag; raises BagError when it exists, unless it may be overwritten."""
+        """Name the bag; raises BagError when it exists, unless it may be overwritten.
+
+        ``compress``: the chunks of the file, with zstd, as MCAP readers undo by themselves.
+        """
+        self._compress = compress
         self.path = Path(path)
         self.typestore = typestore or get_typestore(Stores.ROS2_JAZZY)
         self._overwrite = overwrite
@@ -78,6 +87,8 @@ class BagWriter:
         # rosbags names the file within a bag after its directory, so the temporary one has the right name in
         # another place.
         writer = Writer(self._temporary / self.path.name, version=9, storage_plugin=StoragePlugin.MCAP)
+        if self._compress:
+            writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         try:
             writer.open()
         except OSError as error:

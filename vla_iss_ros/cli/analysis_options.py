@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from vla_iss_ros.bags.source import Source
 from vla_iss_ros.bags.topic_guess import guess_labels, guess_topics, topics_in_words
 from vla_iss_ros.cli.bag_topics import image_topics
 from vla_iss_ros.cli.parameter_file import read_parameters, topic_of_each_camera
+from vla_iss_ros.cli.region_options import Regions, read_regions
+from vla_iss_ros.regions.polygons import OBJECT_NAMES, ROBOT_NAMES
 from vla_iss_ros.settings import BY_NAME, METHOD, check
 from vla_iss_ros.settings.setting import Setting
 
@@ -52,6 +55,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         ("episode", "String, marks starts"),
     ):
         parser.add_argument(f"--{name}-topic", metavar="TOPIC", help=f"{name} ({what}); empty: none")
+    _add_regions(parser)
     parser.add_argument(
         "--gap", type=float, default=1.0, help="pause that starts an episode, s (%(default)s)"
     )
@@ -78,11 +82,12 @@ def order_of(options: argparse.Namespace, say: Callable[[str], object]) -> Order
         if given is not None:
             values[name] = given
     settings = check(values)
+    regions = read_regions(options.regions, settings, options.robot_names, options.object_names)
     sources = [
-        _source(path, name, options, topics, settings, say)
+        _source(path, name, options, topics, settings, regions, say)
         for path, name in zip(options.bags, unique_names(options.bags), strict=True)
     ]
-    return Order(sources, {name: getattr(settings, name) for name in BY_NAME}, None, options.stride)
+    return Order(sources, {name: getattr(settings, name) for name in BY_NAME}, regions.files, options.stride)
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
@@ -102,11 +107,12 @@ def _source(
     options: argparse.Namespace,
     topics: Mapping[str, str],
     settings: Any,
+    regions: Regions,
     say: Callable[[str], object],
 ) -> Source:
     try:
         with Bag(path) as bag:
-            chosen = _topics(bag, options, topics, settings)
+            chosen = dataclasses.replace(_topics(bag, options, topics, settings), **regions.chosen_topics())
     except BagError:
         if len(options.bags) == 1:
             raise
@@ -139,6 +145,24 @@ def _topics(bag: Bag, options: argparse.Namespace, topics: Mapping[str, str], se
             f"--image names no topic of camera '{missing[0]}'; the cameras are {', '.join(cameras)}"
         )
     return BagTopics(images or guessed.images, labels, **chosen)
+
+
+def _add_regions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--regions",
+        action="append",
+        default=[],
+        metavar="WHERE",
+        help="where label images come from: CAMERA=TOPIC, CAMERA=FILE (PNG, or LabelMe JSON) or CAMERA=DIR (such "
+        "files named by their stamps in ns), once for each camera; or DIR with CAMERA.png, CAMERA.json or CAMERA/; "
+        "or a COCO JSON file; or none (default: label topics of the bag)",
+    )
+    for option, names, what in (
+        ("--robot-names", ROBOT_NAMES, "the robot"),
+        ("--object-names", OBJECT_NAMES, "the task's objects or carry them"),
+    ):
+        said = f"classes of polygon annotations that are {what} ({' '.join(names)})"
+        parser.add_argument(option, nargs="+", default=names, metavar="NAME", help=said)
 
 
 def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:

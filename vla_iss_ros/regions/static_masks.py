@@ -16,10 +16,11 @@ def load_static_labels(directory: Path, cameras: Sequence[str]) -> Mapping[str, 
 
     Raises RegionError when a file is missing, not a PNG, or not of one channel.
     """
-    return {camera: _read_labels(directory / f"{camera}.png", camera) for camera in cameras}
+    return {camera: read_labels(directory / f"{camera}.png", camera) for camera in cameras}
 
 
-def _read_labels(path: Path, camera: str) -> np.ndarray:
+def read_labels(path: Path, camera: str) -> np.ndarray:
+    """Return the label image in a PNG, uint8 or uint16 [H, W]; raises RegionError when it is none."""
     try:
         data = path.read_bytes()
     except OSError as error:
