@@ -37,7 +37,7 @@ class LabelFiles:
     """Label images and polygon annotations in files.
 
     ``places``: (camera, path). A path is a PNG or a LabelMe file, which hold at all times; a COCO file; or a directory
-    of PNG or LabelMe files that are named by their stamps in nanoseconds. A COCO file's image is found by its file name:
+    of PNG or LabelMe files that are named by their stamps in nanoseconds. A COCO file's image is found by its name:
     <camera>/<stamp>, or <camera> for all times. ``slop``: a stamp this near will do, s.
     """
 
