@@ -6,10 +6,15 @@ from pathlib import Path
 
 import yaml
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch import Action, LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnProcessStart
+from launch.events import Shutdown, matches_action
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from lifecycle_msgs.msg import Transition
 
 from vla_iss_ros.settings import BY_NAME
 
@@ -75,9 +80,10 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "autostart",
         default_value="",
-        choices=["", "true", "false"],
-        description="Configure and activate the nodes at start-up; false leaves that to a lifecycle manager; "
-        "empty: the parameter file's.",
+        choices=["", "true", "false", "launch"],
+        description="Who configures and activates the nodes: true: each node itself, false: a lifecycle manager, "
+        "launch: this launch file by lifecycle events, which ends when a node cannot be configured; empty: the "
+        "parameter file's.",
     ),
     DeclareLaunchArgument(
         "run_policy",
@@ -122,8 +128,8 @@ def topic_of_each_camera(argument: str, text: str, cameras: list[str]) -> dict[s
     return dict(zip(cameras, topics, strict=True))
 
 
-def nodes(context: LaunchContext) -> list[Node]:
-    """Return the nodes, with the arguments' values filled in."""
+def nodes(context: LaunchContext) -> list[Action]:
+    """Return the nodes, with the arguments' values filled in, and what brings them up where that is wanted."""
     value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
     cameras = cameras_of(value["cameras"], value["params_file"])
     images = topic_of_each_camera("image_topics", value["image_topics"], cameras)
@@ -145,11 +151,12 @@ def nodes(context: LaunchContext) -> list[Node]:
     }
     if value["autostart"]:
         shared["autostart"] = value["autostart"] == "true"
+    by_events = value["autostart"] == "launch"
     # policy_node does not need donors.
     own = {"donors": value["donors"]} if value["donors"] else {}
 
     def node(name: str, **parameters: str) -> Node:
-        return Node(
+        return (LifecycleNode if by_events else Node)(
             package="vla_iss_ros",
             executable=name,
             name=name,
@@ -163,7 +170,40 @@ def nodes(context: LaunchContext) -> list[Node]:
     started = [node("iss_node", **own)]
     if value["run_policy"] == "true":
         started.append(node("policy_node"))
-    return started
+    return [*started, *(action for node in started for action in brought_up(node))] if by_events else started
+
+
+def brought_up(node: LifecycleNode) -> list[Action]:
+    """Return what configures ``node`` once it runs, activates it then, and ends the launch where that fails."""
+
+    def change(transition: int) -> EmitEvent:
+        return EmitEvent(
+            event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition)
+        )
+
+    failed = EmitEvent(event=Shutdown(reason=f"{node.node_executable} was not configured; its log says why"))
+    return [
+        # Its services are there some time after the process; the event waits for them.
+        RegisterEventHandler(
+            OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])
+        ),
+        RegisterEventHandler(
+            OnStateTransition(
+                target_lifecycle_node=node,
+                start_state="configuring",
+                goal_state="inactive",
+                entities=[change(Transition.TRANSITION_ACTIVATE)],
+            )
+        ),
+        RegisterEventHandler(
+            OnStateTransition(
+                target_lifecycle_node=node,
+                start_state="configuring",
+                goal_state="unconfigured",
+                entities=[failed],
+            )
+        ),
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:

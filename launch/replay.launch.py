@@ -97,6 +97,11 @@ ARGUMENTS = [
         description="The bag's sensor_msgs/JointState that holds the policy's state.",
     ),
     DeclareLaunchArgument(
+        "action_topic",
+        default_value="/policy_node/output/action_chunk",
+        description="Actions to compare with those of the explained copy: policy_node's, or the bag's; empty: none.",
+    ),
+    DeclareLaunchArgument(
         "run_policy",
         default_value="true",
         choices=["true", "false"],
@@ -115,6 +120,7 @@ PASSED_ON = (
     "region_topics",
     "instruction_topic",
     "state_topic",
+    "action_topic",
     "run_policy",
 )
 

@@ -131,3 +131,46 @@ def test_the_parameter_file_rules_where_no_argument_is_given(tmp_path):
     )
     keys = {perform_substitutions(LaunchContext(), key) for key in node._Node__parameters[1]}
     assert keys == {"cameras", "use_sim_time", "donors", "autostart"}
+
+
+def test_two_robots_have_namespaces_and_relative_topics_of_their_own():
+    module = load("iss.launch.py")
+    names = set()
+    for robot in ("left", "right"):
+        context = context_with(module, namespace=robot, run_policy="true")
+        for node in module.nodes(context):
+            node._perform_substitutions(context)
+            names.add(node.node_name)
+            relative = ("image/compressed", "regions", "instruction", "joint_states")
+            assert all(target.endswith(relative) for target in remappings_of(node).values())
+            assert not any(target.startswith("/") for target in remappings_of(node).values())
+    assert names == {
+        f"/{robot}/{node}" for robot in ("left", "right") for node in ("iss_node", "policy_node")
+    }
+
+
+def test_lifecycle_events_bring_the_nodes_up():
+    module = load("iss.launch.py")
+    plain = module.nodes(context_with(module, run_policy="true"))
+    assert not any(isinstance(action, module.LifecycleNode) for action in plain)
+    actions = module.nodes(context_with(module, run_policy="true", autostart="launch"))
+    started = [action for action in actions if isinstance(action, module.LifecycleNode)]
+    assert [node.node_executable for node in started] == ["iss_node", "policy_node"]
+    handlers = [action.event_handler for action in actions if isinstance(action, module.RegisterEventHandler)]
+    kinds = [type(handler).__name__ for handler in handlers]
+    assert kinds == ["OnProcessStart", "OnStateTransition", "OnStateTransition"] * 2
+    # The nodes must not start themselves as well.
+    given = {
+        perform_substitutions(LaunchContext(), key): value
+        for key, value in started[0]._Node__parameters[1].items()
+    }
+    assert given["autostart"] is False
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_is_one_of_a_few_has_choices(path):
+    for argument in load(path.name).ARGUMENTS:
+        if argument.name in ("rviz", "loop", "run_policy", "use_sim_time", "exit_at_end", "diagnostics"):
+            assert argument.choices == ["true", "false"]
+        if argument.name in ("image_transport", "autostart", "player", "log_level"):
+            assert len(argument.choices) > 1
