@@ -15,7 +15,7 @@ from vla_iss_ros.policies.loading import shipped_samples
 from vla_iss_ros.settings import METHOD
 
 # Settings that change no number: where and how fast it is computed.
-SPEED = ("batch_size",)
+SPEED = ("batch_size", "max_batch_ms", "batch_gap_ms")
 INPUT_SETTINGS = (
     "policy",
     "cameras",

@@ -13,6 +13,7 @@ import numpy as np
 from vla_iss_ros.analysis.frame_table import FrameRow
 from vla_iss_ros.analysis.outputs import FinishedFrame
 from vla_iss_ros.analysis.run_directory import RunDirectory
+from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.writer import BagWriter
 from vla_iss_ros.messages.encoding import encode_compressed_image, encode_image
 from vla_iss_ros.messages.stamps import SECOND, stamp_from_nanoseconds
@@ -100,7 +101,11 @@ class BagSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._writer.__exit__(kind, error, trace)
+            try:
+                self._writer.__exit__(kind, error, trace)
+            except BagError as failure:
+                # Its text says where the recording is kept, which is about to go: all of it can be made again.
+                raise BagError(f"cannot write '{self._final}': {failure.__cause__ or failure}") from failure
             if kind is None:
                 (self._scratch / "analysis" / "analysis.mcap").replace(self._final)
         finally:

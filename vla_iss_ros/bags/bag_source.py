@@ -20,6 +20,7 @@ from vla_iss_ros.bags.source import Plan, Segment, SourceFrame
 from vla_iss_ros.messages.buffers import read_buffer
 from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
 
+LOST = "image: listed in the bag and not found, which is damaged"
 DAMAGED = "bag: damaged, the rest of it is left out"
 
 
@@ -117,6 +118,10 @@ class OpenBag:
         except BagError:
             problems[DAMAGED] += 1
             episodes = _by_pauses(stamps, self._source.gap)
+        # Within a damaged chunk the library ends silently; only the counts tell.
+        lost = self._bag.topics[first].message_count - len(stamps)
+        if lost > 0:
+            problems[LOST] += lost
         cuts = _cut(stamps, episodes, length, problems)
         names = {episode.index: f"{self._source.name}/{episode.index}" for episode in episodes}
         segments = [
