@@ -48,7 +48,7 @@ def test_few_images_are_no_share():
     statistics = CameraStatistics()
     for step in (0, 1, 2, 3, 4, 5, 6, 9):
         statistics.note_stamp(10**9 + step * PERIOD)
-    assert (statistics.missing, statistics.lost_lately()) == (2, 0.0)
+    assert (statistics.missing, statistics.missing_lately()) == (2, 0.0)
 
 
 def test_what_the_middleware_lost_counts_where_stamps_tell_nothing():
@@ -56,4 +56,4 @@ def test_what_the_middleware_lost_counts_where_stamps_tell_nothing():
     statistics.note_lost(10)
     assert statistics.lost_lately() == 0.0
     statistics.note_lost(10)
-    assert (statistics.lost, statistics.lost_lately()) == (20, 1.0)
+    assert (statistics.lost, statistics.lost_lately(), statistics.missing_lately()) == (20, 1.0, 1.0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from harness import CAMERAS, Robot, stamp_of
+from layouts import LAYOUTS, shown
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float32, Float32MultiArray, MultiArrayDimension, MultiArrayLayout, String
 from std_srvs.srv import Trigger
@@ -335,3 +336,23 @@ def test_a_commanded_action_is_compared_with_our_own(robot):
     action.layout.dim[1].size = 5
     robot.until(lambda: "bad message on action" in robot.probe.status(task)[1], "the bad action named", send)
     assert int(robot.probe.value(f"{NODE}: pipeline", "bad action: wrong strides")) >= 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_show_topics_and_values_that_there_are(robot, layout):
+    topics, values = shown(layout, NODE)
+    assert topics
+    published = {name for name, _ in robot.probe.node.get_topic_names_and_types()}
+    assert {topic for topic in topics if robot.probe.node.count_publishers(topic)} == topics <= published
+    dimensions = [MultiArrayDimension(label="action", size=4, stride=4)]
+    action = Float32MultiArray(layout=MultiArrayLayout(dim=dimensions), data=[0.0] * 4)
+
+    def send():
+        robot.probe.publish(f"{NODE}/input/action", action)
+        robot.send()
+
+    def told(status, key):
+        found = robot.probe.status(status)
+        return found is not None and (key is None or key in found[2])
+
+    robot.until(lambda: all(told(*pair) for pair in values), f"the values of {layout}", send)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from harness import CAMERAS, STATE_NAMES, Robot
+from layouts import shown
 from std_msgs.msg import Float32MultiArray, String
 
 from vla_iss_ros.iss.observation import Observation
@@ -99,3 +100,11 @@ def test_it_has_no_label_topics_and_its_own_status(node, probe):
     topics = [name for name, _ in probe.node.get_subscriber_names_and_types_by_node("policy_node", "/")]
     assert not [name for name in topics if "regions" in name]
     assert probe.status(f"{NODE}: actions")[2]["horizon"] == "8"
+
+
+@pytest.mark.parametrize("layout", ["plotjuggler"])
+def test_layouts_show_topics_that_there_are(node, probe, layout):
+    topics, values = shown(layout, NODE)
+    assert topics == {f"{NODE}/output/action_chunk"}
+    assert not values
+    assert probe.node.count_publishers(topics.pop()) == 1

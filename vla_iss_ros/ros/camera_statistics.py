@@ -70,10 +70,25 @@ class CameraStatistics:
         self.lost += count
         self._recent.append((time.monotonic(), 0, 0, count))
 
+    def missing_lately(self) -> float:
+        """Return the share of the last seconds' images that did not come, or 0.0 when few were expected.
+
+        Among them are images that came while this process was busy: it keeps the newest alone.
+        """
+        came, missing, lost = self._sums()
+        return _share(max(missing, lost), came)
+
     def lost_lately(self) -> float:
-        """Return the share of the last seconds' images that did not come, or 0.0 when few were expected."""
+        """Return the share that the middleware says it lost, or 0.0 when few were expected."""
+        came, _, lost = self._sums()
+        return _share(lost, came)
+
+    def _sums(self) -> tuple[int, int, int]:
         since = time.monotonic() - WINDOW
         recent = [entry for entry in self._recent.copy() if entry[0] >= since]
         came, missing, lost = (sum(entry[place] for entry in recent) for place in (1, 2, 3))
-        expected = came + max(missing, lost)
-        return max(missing, lost) / expected if expected >= EXPECTED else 0.0
+        return came, missing, lost
+
+
+def _share(absent: int, came: int) -> float:
+    return absent / (came + absent) if came + absent >= EXPECTED else 0.0
