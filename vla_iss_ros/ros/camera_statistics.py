@@ -86,8 +86,8 @@ class CameraStatistics:
     def _sums(self) -> tuple[int, int, int]:
         since = time.monotonic() - WINDOW
         recent = [entry for entry in self._recent.copy() if entry[0] >= since]
-        came, missing, lost = (sum(entry[place] for entry in recent) for place in (1, 2, 3))
-        return came, missing, lost
+        _, came, missing, lost = zip(*recent, strict=True) if recent else ((), (), (), ())
+        return sum(came), sum(missing), sum(lost)
 
 
 def _share(absent: int, came: int) -> float:
