@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import torch
 
 from vla_iss_ros.analysis.frame_table import EffectFigures, FrameRow, RatioFigures
 from vla_iss_ros.analysis.pieces import Maps, Piece
+from vla_iss_ros.analysis.stored_cells import picture_cells
 from vla_iss_ros.bags.source import Segment
 from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.explain import NO_REGIONS
@@ -51,7 +53,7 @@ class PieceBuilder:
             self._waiting.append(frame)
             return
         values = _values(explanation)
-        self._cells = explanation.cells
+        self._cells = picture_cells(explanation.cells)
         row = self._explained_row(frame, explanation)
         self._effect_names = tuple(row.effects)
         self._settle(values)
@@ -104,6 +106,7 @@ class PieceBuilder:
             mean_delta=explanation.mean_delta,
             shared_noise=explanation.shared_noise,
             reason=headline.reason,
+            words=_words(explanation),
             ratios=_figures(explanation.ratios, self._percents, explanation.cells.names),
             effects={_effect_name(effect): _effect(effect) for effect in explanation.effects},
             timings={stage: explanation.seconds.get(stage, math.nan) for stage in STAGES},
@@ -149,12 +152,26 @@ class PieceBuilder:
         }
 
 
+def _words(explanation: Explanation) -> str:
+    words = getattr(explanation, "words", ())
+    return (
+        json.dumps([[each.word, each.contrast, _or_none(each.standard_error)] for each in words])
+        if words
+        else ""
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
 def _values(explanation: Explanation) -> dict[str, np.ndarray]:
     estimate = explanation.estimate
+    count = picture_cells(explanation.cells).count
     cells = {"contrast": estimate.contrast, "standard_error": estimate.standard_error, "iss": estimate.iss}
     return {
         "stamps": np.array(explanation.stamp, np.int64),
-        **{name: values.float().cpu().numpy() for name, values in cells.items()},
+        **{name: values[:count].float().cpu().numpy() for name, values in cells.items()},
         "actions": explanation.actions.physical[0].float().cpu().numpy(),
     }
 

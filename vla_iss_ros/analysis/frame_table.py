@@ -55,7 +55,8 @@ class FrameRow:
     neighbours. ``frame``: index within the episode. ``stamp``: ns, the first camera's image. ``seconds``: since the
     source's first frame. ``explained``: False where the map is interpolated; such rows have NMR without an interval,
     no effects and ``samples`` 0. ``ratios``: NMR by k. ``chance``: the nuisance area's share over all views.
-    ``reason``: why NMR is undefined, else empty. ``areas``: camera to the area shares of ``AREAS``, NaN without
+    ``reason``: why NMR is undefined, else empty. ``words``: the instruction's words where they were explained, as JSON
+    [[word, contrast, standard error or null], ...]. ``areas``: camera to the area shares of ``AREAS``, NaN without
     regions. ``effects``: by ``camera_<name>``, instruction, state and everything. ``noise_floor``, ``mean_delta``: in
     units of delta. ``timings``: seconds a stage. ``piece``: file that holds the frame's map and pictures.
     """
@@ -75,6 +76,7 @@ class FrameRow:
     mean_delta: float = math.nan
     shared_noise: bool = True
     reason: str = ""
+    words: str = ""
     ratios: Mapping[int, RatioFigures] = field(default_factory=dict)
     areas: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     effects: Mapping[str, EffectFigures] = field(default_factory=dict)
@@ -155,6 +157,7 @@ _PLAIN: Mapping[str, Callable[[str], Any]] = {
     "mean_delta": float,
     "shared_noise": lambda text: text == "True",
     "reason": str,
+    "words": str,
 }
 
 

@@ -183,7 +183,7 @@ def draw_frame(
         samples=row.samples,
         state=state,
         adapts=adapts,
-        words=[(word, math.nan) for word in row.instruction.split()],
+        words=_words(row),
     )
     return draw_overlay(
         image,
@@ -193,6 +193,13 @@ def draw_frame(
         colour_map=settings.colour_map,
         legend=legend,
     )
+
+
+def _words(row: FrameRow) -> list[tuple[str, float]]:
+    """Return the instruction's words with their contrast, NaN where that is not known."""
+    if row.words:
+        return [(word, contrast) for word, contrast, _ in json.loads(row.words)]
+    return [(word, math.nan) for word in row.instruction.split()]
 
 
 def decode_picture(data: bytes) -> np.ndarray:

@@ -18,6 +18,7 @@ from vla_iss_ros.bags.reader import Bag
 from vla_iss_ros.bags.source import Source
 from vla_iss_ros.bags.topic_guess import guess_labels, guess_topics, topics_in_words
 from vla_iss_ros.cli.bag_topics import image_topics
+from vla_iss_ros.cli.contract_topics import read_contract_topics
 from vla_iss_ros.cli.parameter_file import read_parameters, topic_of_each_camera
 from vla_iss_ros.cli.region_options import Regions, read_regions
 from vla_iss_ros.regions.polygons import OBJECT_NAMES, ROBOT_NAMES
@@ -25,7 +26,16 @@ from vla_iss_ros.settings import BY_NAME, METHOD, check
 from vla_iss_ros.settings.setting import Setting
 
 PERMISSIONS = ("allow_pickle", "allow_remote_code", "allow_unshared_noise")
-OPTIONS = ("device", "donors", "state_names", "state_unit", "instruction", "actor_labels", "support_labels")
+OPTIONS = (
+    "device",
+    "contract",
+    "donors",
+    "state_names",
+    "state_unit",
+    "instruction",
+    "actor_labels",
+    "support_labels",
+)
 
 
 def add_analysis_options(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +91,10 @@ def order_of(options: argparse.Namespace, say: Callable[[str], object]) -> Order
         given = getattr(options, name)
         if given is not None:
             values[name] = given
+    if values.get("contract"):
+        cameras = list(check(values).cameras)
+        contracted, named = read_contract_topics(Path(values["contract"]).expanduser(), cameras)
+        values, topics = {**values, **contracted}, {**topics, **named}
     settings = check(values)
     regions = read_regions(options.regions, settings, options.robot_names, options.object_names)
     sources = [
@@ -144,7 +158,8 @@ def _topics(bag: Bag, options: argparse.Namespace, topics: Mapping[str, str], se
         raise ValueError(
             f"--image names no topic of camera '{missing[0]}'; the cameras are {', '.join(cameras)}"
         )
-    return BagTopics(images or guessed.images, labels, **chosen)
+    images = images or guessed.images
+    return BagTopics({camera: images[camera] for camera in cameras}, labels, **chosen)
 
 
 def _add_regions(parser: argparse.ArgumentParser) -> None:
