@@ -1,0 +1,43 @@
+"""What docs/deployment.md names exists, and every diagnostic falls into one group of the aggregator."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from test_topics import arguments_of
+
+from vla_iss_ros.settings import BY_NAME
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["iss.launch.py", "replay.launch.py", "monitor.launch.py"])
+def test_launch_arguments_exist(name):
+    lines = re.findall(rf"{re.escape(name)}([^\n`]*)", TEXT)
+    assert lines
+    for line in lines:
+        assert set(re.findall(r"(\w+):=", line)) <= arguments_of(name)
+
+
+def test_files_and_settings_exist():
+    for path in re.findall(r"(?:config|benchmarks|rviz)/[\w.]+", TEXT):
+        assert (ROOT / path).is_file()
+    launched = set().union(*(arguments_of(path.name) for path in (ROOT / "launch").glob("*.launch.py")))
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", TEXT))
+    others = {"iss_node", "policy_node", "analyze_bag"}
+    assert named - others <= set(BY_NAME) | launched
+    assert {"alarm_frames", "agreement_tolerance", "nmr_warn_ratio", "max_batch_ms"} <= named
+
+
+def test_every_status_falls_into_one_group_of_the_aggregator():
+    parameters = yaml.safe_load((ROOT / "config" / "diagnostics_aggregator.yaml").read_text())
+    groups = [group for group in parameters["/**"]["ros__parameters"].values() if isinstance(group, dict)]
+    tasks = ("NMR", "policy agreement", "pipeline", "camera front", "actions")
+    for node in ("/iss_node", "/left/policy_node"):
+        for task in tasks:
+            name = f"{node}: {task}"
+            assert sum(any(part in name for part in group["contains"]) for group in groups) == 1, name
