@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_topics import arguments_of
 
 from vla_iss_ros.settings import BY_NAME
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+def arguments_of(name: str) -> set[str]:
+    text = (ROOT / "launch" / name).read_text(encoding="utf-8")
+    return set(re.findall(r'DeclareLaunchArgument\(\s*"(\w+)"', text))
 
 
 @pytest.mark.parametrize("name", ["iss.launch.py", "replay.launch.py", "monitor.launch.py"])
