@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Blocks that are drawn at once: memory stays small however long the series.
+MOST_PICKED = 1_000_000
+
 
 @dataclass(frozen=True)
 class MeanInterval:
@@ -53,13 +56,24 @@ def mean_interval(
     if len(values) <= block:
         return MeanInterval(mean, math.nan, math.nan, count, f"fewer than two blocks of {block} frames")
     blocks = np.concatenate([_blocks(np.asarray(segment, np.float64), block) for segment in segments])
-    picked = blocks[generator.integers(len(blocks), size=(draws, math.ceil(len(values) / block)))]
-    series = picked.reshape(draws, -1)[:, : len(values)]
-    finite = np.isfinite(series)
-    totals = np.where(finite, series, 0).sum(axis=1)
-    means = totals[finite.any(axis=1)] / finite.sum(axis=1)[finite.any(axis=1)]
+    # The last block is cut so that a series has as many values as there are.
+    number = math.ceil(len(values) / block)
+    rest = len(values) - (number - 1) * block
+    whole, cut = _sums(blocks), _sums(blocks[:, :rest])
+    drawn = []
+    for done in range(0, draws, batch := max(1, MOST_PICKED // number)):
+        picked = generator.integers(len(blocks), size=(min(batch, draws - done), number))
+        drawn.append(whole[picked[:, :-1]].sum(axis=1) + cut[picked[:, -1]])
+    totals, counts = np.concatenate(drawn).T
+    means = totals[counts > 0] / counts[counts > 0]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return MeanInterval(mean, float(low), float(high), count)
+
+
+def _sums(blocks: np.ndarray) -> np.ndarray:
+    """Return the sum of each block's defined values and their number, float64 [n, 2]."""
+    finite = np.isfinite(blocks)
+    return np.stack([np.where(finite, blocks, 0).sum(axis=1), finite.sum(axis=1)], axis=1)
 
 
 def _blocks(segment: np.ndarray, block: int) -> np.ndarray:
