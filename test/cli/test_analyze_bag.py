@@ -30,7 +30,7 @@ def test_it_shows_the_topics_first_and_ends_with_the_answer(bag, tmp_path, capsy
     assert "labels of front: /front/regions" in lines[0]
     assert "state: /end_effector_state, instruction: /instruction, episode markers: /episode" in lines[0]
     assert re.fullmatch(
-        r"analyze_bag: 5 frames, NMR@10 = [01]\.\d\d \[[01]\.\d\d, [01]\.\d\d\], (report \S+/report.html|no report)",
+        r"analyze_bag: 5 frames, NMR@10 = [01]\.\d\d \[[01]\.\d\d, [01]\.\d\d\], report \S+/out/report\.html",
         lines[-1],
     )
 
