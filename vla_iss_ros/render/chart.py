@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from vla_iss_ros.render.text import (
-    BACKGROUND,
     FOREGROUND,
     MUTED,
     Colour,
+    blank,
     draw_text,
     number,
     size_for,
@@ -58,7 +58,7 @@ def draw_chart(
     points = points[points[:, 0] >= end - span]
     if not elapsed and len(points):
         span = min([span, *(short for short in SPANS if short >= end - points[0, 0])])
-    chart = np.full((height, width, 3), BACKGROUND, np.uint8)
+    chart = blank(height, width)
     text = min(size_for(width), max(11, height // 14))
     box = _Box(
         left=round(3.2 * text), top=round(2 * text), right=width - text, bottom=height - round(3.4 * text)

@@ -65,14 +65,25 @@ def blend_heat(
         raise ValueError(f"alpha must be in [0, 1], got {alpha}")
     if not (math.isfinite(decades) and decades >= 0):
         raise ValueError(f"decades must be finite and not negative, got {decades}")
-    share = _without_infinities(contrast.astype(np.float32, copy=False)) / np.float32(scale)
+    strength = _without_infinities(contrast.astype(np.float32, copy=False))
     if decades > 0:
-        share = 1 + np.log10(np.maximum(share, 10.0**-decades)) / decades
-    strength = np.clip(share, 0, 1)
-    cover = np.minimum(2 * strength, 1) if decades > 0 else strength
-    opacity = np.float32(alpha) * cover
-    heat = colours(strength, colour_map)
-    return cv2.blendLinear(image, heat, 1 - opacity, opacity)
+        strength = 1 + np.log10(np.maximum(strength / np.float32(scale), 10.0**-decades)) / decades
+        scale = 1.0
+    positive = cv2.threshold(strength, 0, 0, cv2.THRESH_TOZERO)[1]
+    steps = cv2.convertScaleAbs(positive, alpha=255 / scale)  # rounds, and cuts at 255
+    kept, heat = _blending_tables(colour_map, alpha, decades > 0)
+    image = cv2.multiply(image, cv2.applyColorMap(steps, kept), scale=1 / 255)
+    return cv2.add(image, cv2.applyColorMap(steps, heat))
+
+
+@functools.lru_cache(maxsize=64)
+def _blending_tables(colour_map: str, alpha: float, logarithmic: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for 256 strengths, what is kept of the image (of 255) and the heat added, uint8 [256, 1, 3]."""
+    strength = np.linspace(0, 1, 256)[:, None, None]
+    opacity = alpha * (np.minimum(2 * strength, 1) if logarithmic else strength)
+    kept = np.rint(255 * (1 - opacity)).astype(np.uint8).repeat(3, axis=2)
+    heat = np.rint(colours(strength[..., 0], colour_map) * opacity).astype(np.uint8)
+    return kept, heat
 
 
 def _without_infinities(values: np.ndarray) -> np.ndarray:

@@ -16,11 +16,11 @@ import numpy as np
 from vla_iss_ros.iss.region_map import ACTOR, NAMES, NUISANCE, SUPPORT
 from vla_iss_ros.render.heat import blend_heat
 from vla_iss_ros.render.text import (
-    BACKGROUND,
     FOREGROUND,
     MUTED,
     SMALLEST,
     Colour,
+    blank,
     draw_text,
     size_for,
     text_line,
@@ -192,7 +192,7 @@ def colour_bar(
     seen over mid-grey, so that they look as they do on the image.
     """
     size = size_for(width)
-    bar = np.full((round(size * 1.7), width, 3), BACKGROUND, np.uint8)
+    bar = blank(round(size * 1.7), width)
     margin, gap, middle = round(size * 0.5), round(size * 0.5), bar.shape[0] / 2
     low, high = "0", f"{scale:.2g} delta"
     if decades > 0:
@@ -241,7 +241,7 @@ def draw_regions(image: np.ndarray, regions: np.ndarray) -> np.ndarray:
 def region_legend(width: int, shares: dict[int, float] | None = None) -> np.ndarray:
     """Return the key of the regions' colours, uint8 [h, width, 3], with area shares where given."""
     size = size_for(width)
-    strip = np.full((round(size * 1.7), width, 3), BACKGROUND, np.uint8)
+    strip = blank(round(size * 1.7), width)
     names = {value: NAMES[value] for value in REGION_COLOURS}
     shown = (
         {value: f"{name} {100 * shares[value]:.0f} %" for value, name in names.items()} if shares else names

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vla_iss_ros.render.heat import blend_heat
-from vla_iss_ros.render.text import BACKGROUND, FOREGROUND, Colour, draw_text, fit, size_for, text_width
+from vla_iss_ros.render.text import FOREGROUND, Colour, blank, draw_text, fit, size_for, text_width
 
 LINES = 3
 DARK: Colour = (15, 15, 15)
@@ -41,7 +41,7 @@ def draw_words(
     size = size_for(width)
     padding, height = round(size * 0.3), round(size * 1.55)
     lines = _broken(words, size, padding, width - size)
-    strip = np.full((height * len(lines), width, 3), BACKGROUND, np.uint8)
+    strip = blank(height * len(lines), width)
     for row, line in enumerate(lines):
         x, top = size // 2, row * height
         for word, contrast in line:
