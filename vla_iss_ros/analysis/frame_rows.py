@@ -13,7 +13,6 @@ import torch
 
 from vla_iss_ros.analysis.frame_table import EffectFigures, FrameRow, RatioFigures
 from vla_iss_ros.analysis.pieces import Maps, Piece
-from vla_iss_ros.analysis.stored_cells import picture_cells
 from vla_iss_ros.bags.source import Segment
 from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.explain import NO_REGIONS
@@ -53,7 +52,7 @@ class PieceBuilder:
             self._waiting.append(frame)
             return
         values = _values(explanation)
-        self._cells = picture_cells(explanation.cells)
+        self._cells = explanation.cells
         row = self._explained_row(frame, explanation)
         self._effect_names = tuple(row.effects)
         self._settle(values)
@@ -167,11 +166,10 @@ def _or_none(value: float) -> float | None:
 
 def _values(explanation: Explanation) -> dict[str, np.ndarray]:
     estimate = explanation.estimate
-    count = picture_cells(explanation.cells).count
     cells = {"contrast": estimate.contrast, "standard_error": estimate.standard_error, "iss": estimate.iss}
     return {
         "stamps": np.array(explanation.stamp, np.int64),
-        **{name: values[:count].float().cpu().numpy() for name, values in cells.items()},
+        **{name: values.float().cpu().numpy() for name, values in cells.items()},
         "actions": explanation.actions.physical[0].float().cpu().numpy(),
     }
 

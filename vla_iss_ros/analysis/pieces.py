@@ -7,7 +7,7 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ import numpy as np
 import torch
 
 from vla_iss_ros.analysis.frame_table import FrameRow
-from vla_iss_ros.analysis.stored_cells import cells_from_json, cells_to_json
-from vla_iss_ros.iss.cells import CellGrid
+from vla_iss_ros.iss.cells import CellGrid, View
 from vla_iss_ros.render.files import write_atomically
 
 
@@ -55,7 +54,7 @@ class Maps:
 
     def to_bytes(self, metadata: Mapping[str, Any]) -> bytes:
         """Return a compressed NumPy archive: the arrays, and ``metadata`` with the cells' geometry as JSON text."""
-        about = json.dumps({**metadata, "cells": cells_to_json(self.cells)})
+        about = json.dumps({**metadata, "cells": asdict(self.cells)})
         stream = io.BytesIO()
         arrays = {name: getattr(self, name) for name in self.ARRAYS}
         np.savez_compressed(stream, metadata=np.array(about), **arrays)
@@ -67,7 +66,9 @@ class Maps:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             metadata = json.loads(str(archive["metadata"]))
             arrays = {name: archive[name] for name in cls.ARRAYS}
-        return cls(cells_from_json(metadata.pop("cells")), **arrays), metadata
+        described = metadata.pop("cells")
+        views = tuple(View(**{**view, "content": tuple(view["content"])}) for view in described.pop("views"))
+        return cls(CellGrid(views, **described), **arrays), metadata
 
     @classmethod
     def joined(cls, parts: Sequence[Maps]) -> Maps:
