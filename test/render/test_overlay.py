@@ -19,6 +19,7 @@ from vla_iss_ros.render.overlay import (
     draw_regions,
     image_rows,
 )
+from vla_iss_ros.render.text import fit, size_for
 
 
 def image(height=240, width=320, value=100):
@@ -131,6 +132,22 @@ def test_logarithmic_bar_says_where_it_begins_and_that_it_is_logarithmic(monkeyp
     colour_bar(640, 0.4)
     colour_bar(640, 0.4, decades=2)
     assert words == ["0", "0.4 delta", "0.004", "0.4 delta, log"]
+
+
+@pytest.mark.parametrize(("adapts", "text"), [(True, "0.4 delta, auto"), (False, "0.4 delta, set")])
+def test_the_bar_says_whether_the_scale_follows_the_maps(monkeypatch, adapts, text):
+    words = []
+    monkeypatch.setattr(overlay_module, "draw_text", lambda image, text, *rest, **options: words.append(text))
+    draw_overlay(image(), np.zeros((240, 320), np.float32), 0.4, legend=Legend(adapts=adapts))
+    assert text in words
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["stopped by the time budget", "no NMR: no regions", "no NMR: no regions for camera 'wrist_left'"],
+)
+def test_why_there_is_no_nmr_is_legible_at_320_px(state):
+    assert fit(state, size_for(320), 320 - 2 * round(size_for(320) * 0.5))[1] >= 11
 
 
 def test_colour_bar_shows_other_numbers_for_another_scale():

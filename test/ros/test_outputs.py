@@ -97,3 +97,18 @@ def test_close_destroys_every_publisher():
     outputs.close()
     outputs.close()
     assert node.destroyed == 8
+
+
+@pytest.mark.parametrize(
+    ("reason", "stopped", "text"),
+    [
+        ("no regions: label images tell which positions are nuisance", "samples", "no NMR: no regions"),
+        ("", "time budget", "stopped by the time budget"),
+        ("", "samples", ""),
+    ],
+)
+def test_the_state_in_the_picture_is_short(reason, stopped, text):
+    result = SimpleNamespace(
+        headline=SimpleNamespace(reason=reason), explanation=SimpleNamespace(stop_reason=stopped)
+    )
+    assert module._state(result) == text

@@ -173,28 +173,35 @@ def _beside_chance(legend: Legend) -> str:
 
 
 def _footer(width: int, scale: float, alpha: float, colour_map: str, legend: Legend) -> np.ndarray:
-    how = "auto scale" if legend.adapts else "set scale"
+    how = "auto" if legend.adapts else "set"
     size = size_for(width)
     return np.concatenate(
         [
-            colour_bar(width, scale, alpha=alpha, colour_map=colour_map),
-            text_line(width, legend.state, how, size, colour=MUTED),
+            colour_bar(width, scale, alpha=alpha, colour_map=colour_map, note=how),
+            text_line(width, legend.state, "", size, colour=MUTED),
         ]
     )
 
 
 def colour_bar(
-    width: int, scale: float, *, alpha: float = 0.6, colour_map: str = "inferno", decades: float = 0.0
+    width: int,
+    scale: float,
+    *,
+    alpha: float = 0.6,
+    colour_map: str = "inferno",
+    decades: float = 0.0,
+    note: str = "",
 ) -> np.ndarray:
     """Return a bar from 0 to ``scale`` (units of delta) with its numbers, uint8 [h, width, 3].
 
     ``decades`` > 0: the bar is logarithmic and starts that many decades below ``scale``. The colours are those
-    seen over mid-grey, so that they look as they do on the image.
+    seen over mid-grey, so that they look as they do on the image. ``note`` stands behind the scale, such as auto for
+    one that follows the maps slowly.
     """
     size = size_for(width)
     bar = blank(round(size * 1.7), width)
     margin, gap, middle = round(size * 0.5), round(size * 0.5), bar.shape[0] / 2
-    low, high = "0", f"{scale:.2g} delta"
+    low, high = "0", f"{scale:.2g} delta" + (f", {note}" if note else "")
     if decades > 0:
         low, high = f"{scale / 10**decades:.2g}", f"{high}, log"
     left = margin + text_width(low, size) + gap

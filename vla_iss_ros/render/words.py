@@ -18,7 +18,7 @@ LINES = 3
 DARK: Colour = (15, 15, 15)
 GREY = 128
 # From this brightness of the shade on, dark letters have the better contrast (of 255).
-BRIGHT = 125
+BRIGHT = 110
 MORE = "…"
 
 

@@ -227,12 +227,18 @@ def _legend(result: Result, camera: str, adapts: bool) -> Legend:
         high=headline.high,
         chance=headline.chance,
         samples=explanation.samples,
-        state=headline.reason
-        or ("stopped by the time budget" if explanation.stop_reason == "time budget" else ""),
+        state=_state(result),
         adapts=adapts,
         level=LEVEL_WORDS.get(result.level, ""),
         words=[(word, math.nan) for word in result.observation.instruction.split()],
     )
+
+
+def _state(result: Result) -> str:
+    """Return in a few words why there is no NMR, or what cut it short; /diagnostics say it in full."""
+    if result.headline.reason:
+        return f"no NMR: {result.headline.reason.split(':')[0]}"
+    return "stopped by the time budget" if result.explanation.stop_reason == "time budget" else ""
 
 
 def _first_header(result: Result) -> Any:
