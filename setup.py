@@ -83,6 +83,7 @@ setup(
             "gather_donors = vla_iss_ros.cli.gather_donors:main",
             "check_policy = vla_iss_ros.cli.check_policy:main",
             "export_policy = vla_iss_ros.cli.export_policy:main",
+            "rank_policies = vla_iss_ros.cli.rank_policies:main",
             "analyze_bag = vla_iss_ros.cli.analyze_bag:main",
         ],
     },

@@ -55,19 +55,27 @@ def mean_interval(
     mean = float(np.nanmean(values))
     if len(values) <= block:
         return MeanInterval(mean, math.nan, math.nan, count, f"fewer than two blocks of {block} frames")
+    means = mean_draws(segments, block, draws, generator)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return MeanInterval(mean, float(low), float(high), count)
+
+
+def mean_draws(
+    segments: Sequence[np.ndarray], block: int, draws: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return the means of ``draws`` moving-block bootstrap series, float64 [draws]; see :func:`mean_interval`."""
+    length = sum(len(segment) for segment in segments)
     blocks = np.concatenate([_blocks(np.asarray(segment, np.float64), block) for segment in segments])
     # The last block is cut so that a series has as many values as there are.
-    number = math.ceil(len(values) / block)
-    rest = len(values) - (number - 1) * block
+    number = math.ceil(length / block)
+    rest = length - (number - 1) * block
     whole, cut = _sums(blocks), _sums(blocks[:, :rest])
     drawn = []
     for done in range(0, draws, batch := max(1, MOST_PICKED // number)):
         picked = generator.integers(len(blocks), size=(min(batch, draws - done), number))
         drawn.append(whole[picked[:, :-1]].sum(axis=1) + cut[picked[:, -1]])
     totals, counts = np.concatenate(drawn).T
-    means = totals[counts > 0] / counts[counts > 0]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return MeanInterval(mean, float(low), float(high), count)
+    return totals[counts > 0] / counts[counts > 0]
 
 
 def _sums(blocks: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ def identity_of(jobs: Sequence[Job], settings: Any, frames_a_segment: int) -> di
     return {
         "policy hash": policy_hash(settings.policy),
         "donors hash": donors_hash(settings.donors),
+        "token means hash": file_hash(getattr(settings, "token_means", "")),
         **{name: getattr(settings, name) for name in names},
         "stride": jobs[0].stride,
         "frames a segment": frames_a_segment,
@@ -86,6 +87,12 @@ def donors_hash(donors: str) -> str:
     """Return the SHA-256 of a donor set (empty: the samples'); empty where there is none."""
     directory = Path(donors).expanduser() if donors else shipped_samples() / "donors"
     return content_hash(directory) if directory.exists() else ""
+
+
+def file_hash(name: str) -> str:
+    """Return the SHA-256 of a file that a setting names; empty where it names none."""
+    path = Path(name).expanduser()
+    return content_hash(path) if name and path.exists() else ""
 
 
 def content_hash(path: Path) -> str:

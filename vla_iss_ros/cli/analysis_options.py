@@ -38,12 +38,13 @@ OPTIONS = (
 )
 
 
-def add_analysis_options(parser: argparse.ArgumentParser) -> None:
-    """Add the recordings, the policy, topics and settings."""
+def add_analysis_options(parser: argparse.ArgumentParser, *, several_policies: bool = False) -> None:
+    """Add the recordings, the policy (or ``several_policies``, each with an option of its own), topics and settings."""
     parser.add_argument(
         "bags", nargs="+", type=Path, metavar="BAG", help="rosbag2 directory, .mcap or .db3 file"
     )
-    parser.add_argument("--policy", metavar="TYPE[:PATH]", help="policy to explain (builtin)")
+    policy: dict[str, Any] = {"action": "append", "required": True} if several_policies else {}
+    parser.add_argument("--policy", metavar="TYPE[:PATH]", help="policy to explain (builtin)", **policy)
     parser.add_argument(
         "--params",
         type=Path,
