@@ -37,8 +37,8 @@ def rank(runs: Mapping[str, Sequence[FrameRow]], percent: int, seed: int) -> lis
     """Return the policies of ``runs`` (rows by policy), lowest NMR@``percent`` first.
 
     Only frames where every policy has an NMR count, so that all are judged on the same ones. Raises ValueError when
-    there is no such frame, saying why. The intervals say how means vary with the frames of such episodes. They do not hold
-    the drift of noisy maps towards chance, which is common to all where N is equal.
+    there is no such frame, saying why. The intervals say how means vary with the frames of such episodes. They do not
+    hold the drift of noisy maps towards chance, which is common to all where N is equal.
     """
     values = {policy: {row.key: row.ratios[percent].value for row in rows} for policy, rows in runs.items()}
     first = next(iter(runs.values()))
