@@ -77,6 +77,11 @@ class Process:
         """The exit status, or None while it runs."""
         return self._process.poll()
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     def text(self) -> str:
         """Return all that it has written."""
         return self.log.read_text(encoding="utf-8", errors="replace")

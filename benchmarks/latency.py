@@ -1,0 +1,127 @@
+"""How long a frame takes from its arrival to its overlay, and what iss_node takes from the policy's own node.
+
+Real processes on real topics, two cameras at 640x480 (sensor_msgs/Image, rgb8). First one frame at a time goes to
+iss_node at its default settings, but without its pauses: the time from the arrival of the frame's last image to the
+last of its outputs, as the node measures it, minus the time that the policy itself ran for that frame. What is left is
+decoding, the estimate, rendering and publishing. Then frames go to policy_node at the cameras' rate, in turn without
+and with an iss_node beside it at its default settings, and the period of the action chunks is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from live import Robot, arguments, stamp_of
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float32MultiArray
+
+from vla_iss_ros.cli.demo_session import Session, free_domains
+
+SIZE = (640, 480)
+GOAL = 0.015
+RATE = 30.0
+INPUTS = {"image_transport": "raw", "image_reliability": "reliable"}
+# What is left out on purpose so that others get the processor is no latency of the node's own work.
+AT_ONCE = {"max_rate": 1000.0, "duty_cycle": 1.0, "batch_gap_ms": 0.0}
+STAGES = ("decode", "prepare", "policy", "estimate", "publish")
+NMR, PIPELINE = "/iss_node: NMR", "/iss_node: pipeline"
+
+
+def measure_latency(frames: int, logs: Path, samples: int) -> list[float]:
+    """Print where the time of a frame goes; return the seconds beyond the policy's runs, one for each frame."""
+    (domain,) = free_domains(1)
+    with Session("latency", domain, 1, logs) as session:
+        node = session.start("iss_node", arguments(**INPUTS, samples=samples, **AT_ONCE))
+        session.wait_until_configured(node)
+        robot = Robot(domain, ["iss_node"], SIZE)
+        seen: dict[int, float] = {}
+        for camera in ("front", "wrist"):
+            robot.listen(
+                Image,
+                f"/iss_node/output/{camera}/overlay",
+                lambda message: seen.update({stamp_of(message): time.monotonic()}),
+            )
+        robot.until(lambda: robot.heard_by("iss_node"), "discovery of iss_node")
+        for _ in range(3):
+            robot.send()
+            robot.serve(1.0)
+        found = [one_frame(robot, seen) for _ in range(frames)]
+        robot.close()
+    for stage in (*STAGES, "latency", "sent to seen"):
+        print(f"  {stage}: {1000 * statistics.median(times[stage] for times in found):.1f} ms")
+    return [times["latency"] - times["policy"] for times in found]
+
+
+def one_frame(robot: Robot, seen: dict[int, float]) -> dict[str, float]:
+    """Send one frame; return the seconds of its stages once diagnostics tell of it."""
+    stamp = robot.send()
+    wanted = "{}.{:09d}".format(*divmod(stamp, 1_000_000_000))
+    robot.until(lambda: stamp in seen, "the overlay")
+    robot.until(lambda: robot.statuses.get(NMR, {}).get("stamp (s)") == wanted, "the frame's diagnostics")
+    values = robot.statuses[NMR]
+    times = {stage: float(values[f"seconds {stage}"]) for stage in (*STAGES, "latency")}
+    return {**times, "sent to seen": seen[stamp] - robot.sent[stamp]}
+
+
+def measure_period(rounds: int, seconds: float, logs: Path) -> float:
+    """Print the periods of action chunks; return the mean with iss_node over the mean without."""
+    periods: dict[str, list[float]] = {"without": [], "with": []}
+    (domain,) = free_domains(1)
+    with Session("period", domain, 1, logs) as session:
+        session.wait_until_configured(session.start("policy_node", arguments(**INPUTS)))
+        robot = Robot(domain, ["policy_node", "iss_node"], SIZE)
+        arrivals: list[float] = []
+        robot.listen(
+            Float32MultiArray,
+            "/policy_node/output/action_chunk",
+            lambda message: arrivals.append(time.monotonic()),
+        )
+        robot.until(lambda: robot.heard_by("policy_node"), "discovery of policy_node")
+        for number in range(2 * rounds):
+            # without, with, with, without: a drift of the machine weighs on both alike.
+            kind = "with" if number % 4 in (1, 2) else "without"
+            if kind == "with":
+                session.wait_until_configured(session.start("iss_node", arguments(**INPUTS)))
+                robot.until(lambda: robot.heard_by("iss_node"), "discovery of iss_node")
+            robot.send_at(RATE, 2.0)
+            arrivals.clear()
+            robot.send_at(RATE, seconds)
+            periods[kind] += list(np.diff(arrivals))
+            if kind == "with":
+                done = robot.statuses.get(PIPELINE, {}).get("frames done", "0")
+                print(f"  iss_node explained {done} frames in {seconds + 2:g} s")
+                session.stop("iss_node")
+                robot.statuses.clear()
+        robot.close()
+    for kind, found in periods.items():
+        p95 = np.percentile(found, 95)
+        print(
+            f"  policy period {kind} iss_node: mean {1000 * np.mean(found):.1f} ms, p95 {1000 * p95:.1f} ms"
+        )
+    return float(np.mean(periods["with"]) / np.mean(periods["without"]))
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="12 frames and two rounds of 5 s")
+    parser.add_argument("--samples", type=int, default=128, help="N (default: %(default)s)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as logs:
+        rest = measure_latency(12 if options.quick else 60, Path(logs), options.samples)
+        ratio = measure_period(2 if options.quick else 8, 5.0 if options.quick else 10.0, Path(logs))
+    median, p95 = statistics.median(rest), float(np.percentile(rest, 95))
+    print(f"goal: median below {1000 * GOAL:g} ms: {'met' if median < GOAL else 'missed'}")
+    print(
+        f"latency minus forwards: median {1000 * median:.1f} ms, p95 {1000 * p95:.1f} ms; "
+        f"policy period with / without iss_node = {ratio:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

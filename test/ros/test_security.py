@@ -1,0 +1,98 @@
+"""The SROS2 policy against the running graph, and what sockets a node opens."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from harness import CAMERAS
+
+POLICY = ElementTree.parse(Path(__file__).parents[2] / "config" / "sros2_policy.xml").getroot()
+# Subscribed to under use_sim_time alone; /parameter_events by rclpy's time source, where it is there.
+NOT_ALWAYS = {"/clock", "/parameter_events"}
+PASSIVE_STATE = "0A"  # TCP_LISTEN in /proc/net/tcp
+
+
+def allowed(node, kind, verb):
+    """Return the full names that the policy allows a node."""
+    (profile,) = POLICY.findall(f"./enclaves/enclave/profiles/profile[@node='{node}']")
+    names = [item.text for part in profile.findall(f"{kind}[@{verb}='ALLOW']") for item in part]
+    assert len(names) == len(set(names))
+    return {name.replace("~", f"/{node}", 1) for name in names}
+
+
+@pytest.fixture(scope="module")
+def nodes(launch, probe, checkpoint):
+    policy = {"policy": f"builtin:{checkpoint}", "cameras": str(list(CAMERAS))}
+    started = {
+        "iss_node": launch("iss_node", **policy, baseline="mean_colour"),
+        "policy_node": launch("policy_node", **policy),
+    }
+    for name in started:
+        probe.until(
+            lambda name=name: probe.value(f"/{name}: pipeline", "state") == "active", f"active {name}"
+        )
+    return started
+
+
+def names(probe, method, node):
+    return {name for name, _ in getattr(probe.node, method)(node, "/")}
+
+
+@pytest.mark.parametrize("node", ["iss_node", "policy_node"])
+def test_the_policy_allows_what_a_node_does_and_nothing_else(nodes, probe, node):
+    published = allowed(node, "topics", "publish")
+    probe.until(
+        lambda: names(probe, "get_publisher_names_and_types_by_node", node) == published, "the publishers"
+    )
+    answered = allowed(node, "services", "reply")
+    probe.until(lambda: names(probe, "get_service_names_and_types_by_node", node) == answered, "the services")
+    subscribed = allowed(node, "topics", "subscribe")
+    seen = names(probe, "get_subscriber_names_and_types_by_node", node)
+    assert seen <= subscribed
+    assert subscribed - seen <= NOT_ALWAYS
+    assert not names(probe, "get_client_names_and_types_by_node", node)
+
+
+def test_the_policy_has_the_form_that_sros2_reads():
+    assert (POLICY.tag, POLICY.attrib) == ("policy", {"version": "0.2.0"})
+    assert [enclave.get("path") for enclave in POLICY.iter("enclave")] == [
+        "/vla_iss_ros/iss_node",
+        "/vla_iss_ros/policy_node",
+    ]
+    for profile in POLICY.iter("profile"):
+        assert set(profile.attrib) == {"ns", "node"}
+        for part in profile:
+            assert part.tag in ("topics", "services", "actions")
+            assert set(part.attrib) <= {"publish", "subscribe", "reply", "request", "call", "execute"}
+            assert set(part.attrib.values()) <= {"ALLOW", "DENY"}
+            assert {item.tag for item in part} == {part.tag[:-1]}
+
+
+@pytest.mark.parametrize("node", ["iss_node", "policy_node"])
+def test_a_node_listens_on_no_tcp_port_and_its_udp_ports_are_the_middlewares(nodes, node, domain):
+    process = Path("/proc") / str(nodes[node].process.pid)
+    if not process.is_dir():
+        pytest.skip("there is no /proc on this system")
+    inodes = {link.split("[")[1][:-1] for link in links(process / "fd") if link.startswith("socket:[")}
+    assert inodes
+    tcp = [row for table in ("tcp", "tcp6") for row in rows(process / "net" / table) if row[9] in inodes]
+    assert [row for row in tcp if row[3] == PASSIVE_STATE] == []
+    bound = [int(row[1].split(":")[1], 16) for row in rows(process / "net" / "udp") if row[9] in inodes]
+    # DDSI-RTPS 2.5, section 9.6.1: discovery and data of a domain; senders have any free port above 1023.
+    first = 7400 + 250 * domain
+    assert any(first <= port < first + 250 for port in bound)
+    assert all(port > 1023 for port in bound)
+
+
+def links(directory):
+    found = []
+    for path in directory.iterdir():
+        try:
+            found.append(str(path.readlink()))
+        except OSError:  # closed meanwhile
+            continue
+    return found
+
+
+def rows(table):
+    return [line.split() for line in table.read_text().splitlines()[1:]] if table.exists() else []
