@@ -1,9 +1,14 @@
 """Images that did not come, told by the stamps of those that did."""
 
+from types import SimpleNamespace
+
 from hypothesis import given
 from hypothesis import strategies as st
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
 
 from vla_iss_ros.ros.camera_statistics import STOPPED_AFTER, CameraStatistics
+from vla_iss_ros.ros.connections import Connections
 
 PERIOD = 33_000_000
 
@@ -57,3 +62,21 @@ def test_what_the_middleware_lost_counts_where_stamps_tell_nothing():
     assert statistics.lost_lately() == 0.0
     statistics.note_lost(10)
     assert (statistics.lost, statistics.lost_lately(), statistics.missing_lately()) == (20, 1.0, 1.0)
+
+
+def test_the_middlewares_word_of_lost_images_reaches_the_count():
+    options = {}
+    node = SimpleNamespace(
+        resolve_topic_name=lambda topic: topic,
+        create_subscription=lambda *args, **given: options.update(given) or SimpleNamespace(),
+    )
+    statistics = CameraStatistics()
+    connections = Connections(node, None, None)
+    connections.listen(
+        Image, "~/input/front/image", statistics.note, QoSProfile(depth=1), lost=statistics.note_lost
+    )
+    options["event_callbacks"].message_lost(SimpleNamespace(total_count=7, total_count_change=3))
+    options["event_callbacks"].message_lost(SimpleNamespace(total_count=9, total_count_change=2))
+    assert statistics.lost == 5
+    connections.listen(Image, "~/input/front/regions", statistics.note, QoSProfile(depth=1))
+    assert options["event_callbacks"].message_lost is None
