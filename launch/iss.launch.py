@@ -78,6 +78,13 @@ ARGUMENTS = [
         "empty: no comparison.",
     ),
     DeclareLaunchArgument(
+        "action_type",
+        default_value="",
+        choices=["", "float32_multi_array", "joint_trajectory"],
+        description="Type of action_topic: std_msgs/Float32MultiArray or trajectory_msgs/JointTrajectory; empty: the "
+        "parameter file's.",
+    ),
+    DeclareLaunchArgument(
         "autostart",
         default_value="",
         choices=["", "true", "false", "launch"],
@@ -152,8 +159,8 @@ def nodes(context: LaunchContext) -> list[Action]:
     if value["autostart"]:
         shared["autostart"] = value["autostart"] == "true"
     by_events = value["autostart"] == "launch"
-    # policy_node does not need donors.
-    own = {"donors": value["donors"]} if value["donors"] else {}
+    # policy_node needs neither.
+    own = {name: value[name] for name in ("donors", "action_type") if value[name]}
 
     def node(name: str, **parameters: str) -> Node:
         return (LifecycleNode if by_events else Node)(

@@ -127,10 +127,16 @@ def test_the_parameter_file_rules_where_no_argument_is_given(tmp_path):
     assert keys == {"cameras", "use_sim_time"}
     assert module.cameras_of("a, b", str(parameters)) == ["a", "b"]
     (node,) = module.nodes(
-        context_with(module, params_file=str(parameters), donors="/donors", autostart="false")
+        context_with(
+            module,
+            params_file=str(parameters),
+            donors="/donors",
+            autostart="false",
+            action_type="joint_trajectory",
+        )
     )
     keys = {perform_substitutions(LaunchContext(), key) for key in node._Node__parameters[1]}
-    assert keys == {"cameras", "use_sim_time", "donors", "autostart"}
+    assert keys == {"cameras", "use_sim_time", "donors", "autostart", "action_type"}
 
 
 def test_two_robots_have_namespaces_and_relative_topics_of_their_own():
