@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from vla_iss_ros.analysis.pieces import Piece, add_seconds
+from vla_iss_ros.analysis.process_engine import ProcessEngine
 from vla_iss_ros.analysis.segment_work import Analyst, Reader, ReadyFrame, Task
 
 AHEAD = 8  # frames that are decoded before they are needed
@@ -116,4 +117,4 @@ def make_engine(name: str, **options: Any) -> Engine:
     return REGISTRY[name](**options)
 
 
-REGISTRY: Mapping[str, Callable[..., Engine]] = {"serial": SerialEngine}
+REGISTRY: Mapping[str, Callable[..., Engine]] = {"serial": SerialEngine, "processes": ProcessEngine}

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import FrameType
 
 from vla_iss_ros.analysis.bag_analysis import Outcome, analyse, counted
-from vla_iss_ros.analysis.engines import make_engine
 from vla_iss_ros.analysis.run_directory import RunDirectory
 from vla_iss_ros.cli.analysis_options import add_analysis_options, order_of
 from vla_iss_ros.cli.analysis_progress import ShownProgress
+from vla_iss_ros.cli.engine_options import add_engine_options, chosen_engine
 from vla_iss_ros.render.text import with_interval
 
 PROGRAM = "analyze_bag"
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         directory = RunDirectory(options.out)
         with ShownProgress(PROGRAM) as progress:
             outcome = analyse(
-                order, directory, make_engine(options.engine), restart=options.restart, progress=progress
+                order, directory, chosen_engine(options), restart=options.restart, progress=progress
             )
     except KeyboardInterrupt:
         print(
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "--resume", action="store_true", help="go on with what DIR holds of this run (the default)"
     )
     again.add_argument("--restart", action="store_true", help="throw away what DIR holds and begin anew")
-    parser.add_argument("--engine", default="serial", metavar="ENGINE", help="(%(default)s)")
+    add_engine_options(parser)
     return parser
 
 

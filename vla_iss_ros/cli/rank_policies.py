@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vla_iss_ros.analysis.bag_analysis import analyse
-from vla_iss_ros.analysis.engines import make_engine
 from vla_iss_ros.analysis.ranking import Ranked, draw_ranking, rank
 from vla_iss_ros.analysis.run_directory import AnalysisRun, RunDirectory
 from vla_iss_ros.cli.analysis_options import add_analysis_options, order_of
 from vla_iss_ros.cli.analysis_progress import ShownProgress
+from vla_iss_ros.cli.engine_options import add_engine_options, chosen_engine
 from vla_iss_ros.render.files import write_atomically
 from vla_iss_ros.render.text import with_interval
 
@@ -57,7 +57,7 @@ def rank_policies(options: argparse.Namespace) -> tuple[list[Ranked], int]:
         slug = re.sub(r"[^\w.-]+", "_", policy)
         directory = RunDirectory(options.out / f"{number}-{slug}")
         with ShownProgress(f"{PROGRAM}: {policy}") as progress:
-            analyse(order, directory, make_engine(options.engine), restart=options.restart, progress=progress)
+            analyse(order, directory, chosen_engine(options), restart=options.restart, progress=progress)
         with AnalysisRun.open(directory.path) as run:
             rows[policy], percent, seed = run.rows, run.settings.nmr_percent, run.settings.seed
     ranked = rank(rows, percent, seed)
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         help="gets a directory a policy, ranking.csv and ranking.png",
     )
     parser.add_argument("--restart", action="store_true", help="throw away what DIR holds and begin anew")
-    parser.add_argument("--engine", default="serial", metavar="ENGINE", help="(%(default)s)")
+    add_engine_options(parser)
     parser.add_argument(
         "--fail-above", type=float, metavar="X", help="status 1 when a policy's mean NMR is above X"
     )

@@ -1,0 +1,77 @@
+"""Several processes on this computer, each with a policy of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+
+import torch
+
+from vla_iss_ros.analysis.pieces import Piece
+from vla_iss_ros.analysis.segment_work import Analyst, Reader, Task, analyse_segment
+
+AHEAD = 2  # tasks a worker that wait for it
+ATTEMPTS = 3
+
+
+class ProcessEngine:
+    """Runs tasks in ``workers`` processes with ``threads`` torch threads each.
+
+    The pieces are those of one process. When a worker dies, its tasks and those that waited are started again with new
+    workers, up to three times in a row without a finished task between.
+    """
+
+    def __init__(self, workers: int = 2, threads: int = 1) -> None:
+        if workers < 1 or threads < 1:
+            raise ValueError(f"workers and threads must be at least 1, got {workers} and {threads}")
+        self._workers, self._threads = workers, threads
+
+    def run(
+        self, tasks: Sequence[Task], on_frame: Callable[[], object] = lambda: None
+    ) -> Generator[tuple[Task, Piece], None, None]:
+        """See :class:`vla_iss_ros.analysis.engines.Engine`; frames are told of when their segment is finished."""
+        left, deaths = deque(tasks), 0
+        while left:
+            pool = self._pool()
+            running: dict[Future[Piece], Task] = {}
+            try:
+                while left or running:
+                    while left and len(running) < self._workers * (1 + AHEAD):
+                        task = left.popleft()
+                        running[pool.submit(work, task)] = task
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        piece = future.result()
+                        task, deaths = running.pop(future), 0
+                        for _ in piece.rows:
+                            on_frame()
+                        yield task, piece
+            except BrokenProcessPool as error:
+                deaths += 1
+                if deaths >= ATTEMPTS:
+                    raise RuntimeError(
+                        f"workers died {deaths} times in a row; is there memory for {self._workers} policies?"
+                    ) from error
+                left.extendleft(reversed(running.values()))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _pool(self) -> ProcessPoolExecutor:
+        # A forked process cannot use CUDA, and inherits threads' locks.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._workers, context, torch.set_num_threads, (self._threads,))
+
+
+def work(task: Task) -> Piece:
+    """Explain one segment in this worker, which keeps its policy and its recording open."""
+    reader, analyst = _kept()
+    return analyse_segment(task, reader, analyst)
+
+
+@lru_cache(maxsize=1)
+def _kept() -> tuple[Reader, Analyst]:
+    """Return what this process keeps from task to task."""
+    return Reader(), Analyst()
