@@ -12,6 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 OUTPUTS = (ROOT / "vla_iss_ros" / "ros" / "outputs.py").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
 def published() -> set[str]:
@@ -48,9 +49,9 @@ def test_rviz_shows_topics_that_are_published():
         assert re.sub(r"^(front|wrist)/", "{camera}/", name) in published()
 
 
-def test_the_readme_lists_every_output():
+def test_the_reference_lists_every_output():
     for name in published() - {"{camera}/overlay/compressed"}:
-        assert f"`~/output/{name.replace('{camera}', '<camera>')}`" in README
+        assert f"`~/output/{name.replace('{camera}', '<camera>')}`" in REFERENCE
 
 
 @pytest.mark.parametrize("name", ["iss.launch.py", "demo.launch.py", "replay.launch.py", "monitor.launch.py"])

@@ -4,7 +4,9 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from harness import CAMERAS
+from harness import CAMERAS, Robot
+
+from vla_iss_ros.ros.diagnostics import printable
 
 POLICY = ElementTree.parse(Path(__file__).parents[2] / "config" / "sros2_policy.xml").getroot()
 # Subscribed to under use_sim_time alone; /parameter_events by rclpy's time source, where it is there.
@@ -82,6 +84,37 @@ def test_a_node_listens_on_no_tcp_port_and_its_udp_ports_are_the_middlewares(nod
     first = 7400 + 250 * domain
     assert any(first <= port < first + 250 for port in bound)
     assert all(port > 1023 for port in bound)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("front", "front"),
+        ("Kamera für Grün", "Kamera für Grün"),
+        ("\x1b]0;owned\x07", "\\x1b]0;owned\\x07"),
+        ("two\nlines", "two\\nlines"),
+        ("safe\u202egnp", "safe\\u202egnp"),
+        ("x" * 2000, "x" * 1000 + "..."),
+    ],
+)
+def test_what_a_sender_wrote_cannot_steer_a_terminal(text, shown):
+    assert printable(text) == shown
+
+
+def test_a_frame_id_with_escapes_is_shown_harmless(nodes, probe):
+    robot = Robot(probe, "/iss_node", compressed=True)
+    robot.instruct()
+
+    def send():
+        image = robot.image("front")
+        image.header.frame_id = "\x1b[2Jfront"
+        image.format = "jpeg\x1b[2J" + "x" * 5000
+        robot.send(labels=False, front=image)
+
+    status = "/iss_node: camera front"
+    robot.until(lambda: probe.value(status, "frame_id") == "\\x1b[2Jfront", "the frame_id", send)
+    assert probe.value(status, "format").startswith("jpeg\\x1b[2Jxxx")
+    assert len(probe.value(status, "format")) < 1100
 
 
 def links(directory):

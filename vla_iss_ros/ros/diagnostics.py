@@ -13,6 +13,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+LONGEST = 1000
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -53,14 +54,25 @@ def to_message(status: Status, node_name: str) -> DiagnosticStatus:
     return DiagnosticStatus(
         level=status.level,
         name=f"{node_name}: {status.task}",
-        message=status.message,
+        message=printable(status.message),
         hardware_id=platform.node() or "unknown",
-        values=[KeyValue(key=key, value=plain(value)) for key, value in status.values.items()],
+        values=[KeyValue(key=printable(key), value=plain(value)) for key, value in status.values.items()],
     )
 
 
 def plain(value: Any) -> str:
-    """Return a value as text; numbers bare, so that plotting tools read them."""
+    """Return a value as printable text; numbers bare, so that plotting tools read them."""
     if isinstance(value, bool) or not isinstance(value, float):
-        return str(value)
+        return printable(str(value))
     return "nan" if math.isnan(value) else f"{value:.6g}"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` on one line, cut to 1000 characters, with its control and format characters escaped.
+
+    Senders choose frame ids and formats; a terminal would obey what they hide there.
+    """
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in shown
+    )

@@ -1,4 +1,4 @@
-"""Parameter files and the README's table, made from the settings."""
+"""Parameter files and the reference's table, made from the settings."""
 
 from __future__ import annotations
 
@@ -32,13 +32,27 @@ def reference_as_yaml() -> str:
 
 
 def as_markdown() -> str:
-    """Return the table of parameters that stands in the README."""
-    lines = ["| parameter | type | default | meaning |", "| --- | --- | --- | --- |"]
+    """Return the table of parameters that stands in docs/reference.md."""
+    lines = [
+        "| parameter | type | default | range | changes | meaning |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for setting in ALL:
         kind = {list: "list", bool: "bool", int: "int", float: "float", str: "string"}[type(setting.default)]
-        meaning = f"{setting.description}{_notes(setting, ' ')}"
-        lines.append(f"| `{setting.name}` | {kind} | `{_yaml_value(setting.default)}` | {meaning} |")
+        default, changes = _yaml_value(setting.default), "unconfigured" if setting.fixed else "any time"
+        lines.append(
+            f"| `{setting.name}` | {kind} | `{default}` | {_range(setting)} | {changes} | {setting.description} |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _range(setting: Setting) -> str:
+    if setting.choices:
+        return ", ".join(setting.choices)
+    unit = f" {setting.unit}" if setting.unit not in ("", "1") else ""
+    return (
+        f"{setting.minimum:g} to {setting.maximum:g}{unit}" if setting.minimum is not None else unit.strip()
+    )
 
 
 def _notes(setting: Setting, lead: str) -> str:

@@ -1,0 +1,82 @@
+"""docs/reference.md against running nodes: topics, services, diagnostics keys."""
+
+import re
+from pathlib import Path
+
+import pytest
+from harness import CAMERAS, Robot
+
+TEXT = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+# Parameters, lifecycle and logs, as every managed node has them.
+ROS_TOPICS = {"/parameter_events", "/rosout", "/clock"}
+NODE = "/iss_node"
+
+
+def section(title):
+    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)[1]
+
+
+def documented_keys():
+    """Return (status, key) as documented, with <placeholders>."""
+    found = []
+    for line in section("Keys in /diagnostics").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 3 and "`" in cells[1]:
+            found += [(cells[0], key) for key in re.findall(r"`([^`]+)`", cells[1])]
+    return found
+
+
+def matches(pattern, key):
+    return re.fullmatch(re.sub(r"<\w+>", ".+", re.sub(r"([@()])", r"\\\1", pattern)), key)
+
+
+@pytest.fixture(scope="module")
+def explained(launch, probe, small):
+    launch("iss_node", **small, image_transport="raw")
+    robot = Robot(probe, NODE)
+    robot.instruct()
+    robot.until(lambda: probe.value(f"{NODE}: NMR", "seconds latency"), "an explained frame")
+    return probe
+
+
+def test_topics_are_the_documented_ones(explained):
+    node = explained.node
+    seen = {
+        name
+        for pairs in (
+            node.get_publisher_names_and_types_by_node("iss_node", "/"),
+            node.get_subscriber_names_and_types_by_node("iss_node", "/"),
+        )
+        for name, _ in pairs
+        if name not in ROS_TOPICS and not name.endswith("/transition_event")
+    }
+    table = section("Topics of `iss_node`").replace(
+        "` (+ `/compressed`)", "` `~/output/<camera>/overlay/compressed`"
+    )
+    documented = set()
+    for name in re.findall(r"`(~/(?:input|output)/[\w/<>]+|/diagnostics)`", table):
+        cameras = CAMERAS if "<camera>" in name else ("",)
+        documented |= {name.replace("~", NODE).replace("<camera>", camera) for camera in cameras}
+    assert documented - {f"{NODE}/output/action_chunk"} == seen
+
+
+def test_services_are_the_documented_ones(explained):
+    services = {name for name, _ in explained.node.get_service_names_and_types_by_node("iss_node", "/")}
+    documented = {name.replace("~", NODE) for name in re.findall(r"`(~/\w+)`", section("Services"))}
+    assert documented <= services
+    undocumented = services - documented
+    assert all(re.search(r"parameter|type_description", name) for name in undocumented)
+
+
+def test_every_key_of_the_diagnostics_is_documented_and_there_is_what_is_promised(explained):
+    seen = set()
+    for name, status in explained.diagnostics.items():
+        task = re.sub(r"^camera .*", "camera", name.split(": ", 1)[1])
+        seen |= {(task, pair.key) for pair in status.values}
+    documented = documented_keys()
+    for task, key in seen:
+        assert any(task == status and matches(pattern, key) for status, pattern in documented), (task, key)
+    # Keys with a placeholder may stand for cases that this robot does not have.
+    for status, pattern in documented:
+        if status in ("pipeline", "camera", "NMR") and "<" not in pattern:
+            assert any(status == task and matches(pattern, key) for task, key in seen), (status, pattern)
