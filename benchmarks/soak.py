@@ -3,7 +3,7 @@
 Frames of the sample bag go to a real iss_node, over and over and faster than it can explain them; all its pictures are
 listened to. Its resident memory is read once a second. The first tenth of the time warms up and is left out. Status 1
 when memory grew by more than 5 % from the first third to the last (medians), when the 95th percentile of the latency
-grew by more than half, when a frame failed or a message was refused, or when the node ended.
+doubled, when a frame failed or a message was refused, or when the node ended.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from vla_iss_ros.cli.demo_session import Process, Session, free_domains
 
 RATE = 30.0
 WARM_UP = 0.1
-MOST_GROWTH, MOST_SLOWING = 5.0, 1.5
+# A queue that grows makes frames older by the minute; other work on the machine does not double them for long.
+MOST_GROWTH, MOST_SLOWING = 5.0, 2.0
 PIPELINE = "/iss_node: pipeline"
 
 
