@@ -81,6 +81,7 @@ setup(
             "output_recorder = vla_iss_ros.nodes.output_recorder:main",
             "demo = vla_iss_ros.cli.demo:main",
             "gather_donors = vla_iss_ros.cli.gather_donors:main",
+            "compute_means = vla_iss_ros.cli.compute_means:main",
             "check_policy = vla_iss_ros.cli.check_policy:main",
             "export_policy = vla_iss_ros.cli.export_policy:main",
             "rank_policies = vla_iss_ros.cli.rank_policies:main",

@@ -20,12 +20,13 @@ from vla_iss_ros.iss import interventions
 from vla_iss_ros.iss.canvas import PolicySize
 from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.designs import REGISTRY as DESIGNS
-from vla_iss_ros.iss.divergences import action_mse
+from vla_iss_ros.iss.divergences import ActionMse
 from vla_iss_ros.iss.estimators import REGISTRY, Estimator
 from vla_iss_ros.iss.evaluation import Evaluator, Resources
 from vla_iss_ros.iss.nmr import nuisance_mass_ratios
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.region_map import RegionMap
+from vla_iss_ros.iss.subjects import Pixels, SharedRun
 from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.policies.loading import load_policy, shipped_samples
 from vla_iss_ros.policies.protocol import Policy
@@ -100,7 +101,8 @@ class Bench:
         self.products = interventions.products(self.base, self.pictures, self.cells)
         canvas = PolicySize(values).canvas(case.observation, self.base, self.cells, self.pictures)
         resources = Resources.of(policy, values)
-        self._evaluator = Evaluator(policy, self.base, canvas, None, action_mse, resources)
+        subject = Pixels(self.base, canvas, self.cells, self.pictures)
+        self._evaluator = Evaluator(subject, SharedRun(policy, None), ActionMse(), resources)
         self._path = REFERENCES / policy.spec.weights_hash / f"{self._place}_q{probability}.json"
 
     @property

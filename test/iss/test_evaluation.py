@@ -5,10 +5,11 @@ from toys import ToyPolicy
 from vla_iss_ros import settings
 from vla_iss_ros.iss.canvas import Canvas
 from vla_iss_ros.iss.cells import CellGrid
-from vla_iss_ros.iss.divergences import action_mse
+from vla_iss_ros.iss.divergences import REGISTRY
 from vla_iss_ros.iss.evaluation import Evaluator, Resources, out_of_memory
 from vla_iss_ros.iss.lane import PlainLane
 from vla_iss_ros.iss.observation import Prepared
+from vla_iss_ros.iss.subjects import Pixels, SharedRun
 
 # One view of one cell, so that a replaced cell changes every pixel: 0.2 becomes 0.6 (picture 0) or 0.7 (picture 1).
 IMAGE = torch.full((1, 3, 2, 2), 0.2)
@@ -27,7 +28,8 @@ def evaluator(policy: ToyPolicy, rows: int = 64, precision: str = "float32") -> 
     canvas = Canvas(base.images, {"front": PICTURES}, CellGrid.over(base, 1), quantise=False)
     resources = Resources.of(policy, settings.check({"batch_size": rows, "precision": precision}))
     noise = policy.sample_noise(torch.Generator().manual_seed(0))
-    return Evaluator(policy, base, canvas, noise, action_mse, resources)
+    subject = Pixels(base, canvas, CellGrid.over(base, 1), {"front": PICTURES})
+    return Evaluator(subject, SharedRun(policy, noise), REGISTRY["action_mse"], resources)
 
 
 @pytest.mark.parametrize("rows", [2, 3, 64])
@@ -67,14 +69,14 @@ def test_every_batch_of_a_block_has_the_same_number_of_rows(rows, batches):
 def test_noise_floor_is_the_largest_divergence_of_row_zero(rows):
     running = evaluator(ToyPolicy(means, ("front",)), rows)
     drift = iter([0.25, 0.5, 0.25, 0.25, 0.25])
-    steady = running._policy.function
+    steady = running._shared.policy.function
     shifts = []
 
     def drifting(images):
         shifts.append(next(drift))
         return steady(images) + shifts[-1]
 
-    running._policy.function = drifting
+    running._shared.policy.function = drifting
     delta, _ = running.measure(REPLACED, CHOSEN, False)
     assert running.noise_floor == pytest.approx(max(shifts) ** 2)
     # What moves row 0 moves the others too and cancels out.

@@ -9,7 +9,8 @@ from toys import ToyPolicy, observe, reads_cell
 
 from vla_iss_ros import settings
 from vla_iss_ros.iss.estimators import REGISTRY
-from vla_iss_ros.iss.explain import NO_REGIONS, Explainer
+from vla_iss_ros.iss.explain import Explainer
+from vla_iss_ros.iss.map_ratios import NO_REGIONS
 from vla_iss_ros.iss.observation import Actions
 from vla_iss_ros.iss.region_map import RegionMap
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from vla_iss_ros.policies.attention_watch import AttentionWatch
 from vla_iss_ros.policies.patch_transformer import PatchTransformer, PatchTransformerConfig
 
 CONFIG = PatchTransformerConfig(
@@ -34,8 +35,9 @@ def test_handing_out_attention_changes_nothing():
     images, words, state = inputs(2)
     model = network()
     patches = model.embed_images(images.flatten(0, 1)).unflatten(0, (2, 2))
-    weights: list[torch.Tensor] = []
-    with_weights = model.act(patches, model.embed_words(words), words == 0, state, weights)
+    watch = AttentionWatch(wants_weights=True)
+    with_weights = model.act(patches, model.embed_words(words), words == 0, state, watch)
+    weights = watch.weights
     torch.testing.assert_close(with_weights, model(images, words, state), atol=1e-5, rtol=1e-5)
     length = 8 + 1 + 12 + 2 * 4
     assert [tuple(attention.shape) for attention in weights] == [(2, 2, length, length), (2, 2, 8, length)]

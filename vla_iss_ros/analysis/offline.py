@@ -11,11 +11,10 @@ from vla_iss_ros.analysis.episodes import ExplainedFrame
 from vla_iss_ros.bags.episodes import Episode
 from vla_iss_ros.bags.observations import iterate_observations
 from vla_iss_ros.bags.reader import Bag
-from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.messages.stamps import SECOND
-from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.policies.loading import load_policy
 from vla_iss_ros.policies.permissions import Permissions
+from vla_iss_ros.policies.recorded import Recorded
 from vla_iss_ros.regions.label_images import regions_from_labels
 
 
@@ -36,8 +35,7 @@ def explain_bag(
     policy and the settings do before the first frame.
     """
     policy = load_policy(settings.policy, settings.device, Permissions.of(settings))
-    donors = donors_for(policy, settings.donors, required=settings.baseline == "donor")
-    explainer = Explainer(policy, settings, donors)
+    explainer = Recorded.of(policy, settings).explainer(policy, settings)
     problems = Counter() if problems is None else problems
     frames = []
     with Bag(bag) as source:

@@ -51,7 +51,7 @@ def _effects(subject: Subject) -> tuple[Effect, ...]:
     return measure_effects(
         subject.observations[0],
         subject.base,
-        subject.act(subject.base).normalised.float(),
+        subject.act(subject.base).take(slice(None)),
         Replacements(pictures, [text for text in instructions if text], state),
         subject.policy.preprocess,
         subject.act,

@@ -16,6 +16,7 @@ from vla_iss_ros.analysis.policy_subject import FAIL, Check
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics
 from vla_iss_ros.cli.bag_topics import add_image_option, image_topics
+from vla_iss_ros.cli.policy_options import add_policy_options
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.policies.loading import load_policy
 from vla_iss_ros.policies.permissions import Permissions
@@ -100,11 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description="Check a policy before its saliency maps are believed."
     )
-    parser.add_argument("--policy", default="builtin", metavar="TYPE[:PATH]", help="(%(default)s)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
-    for name in ("allow_pickle", "allow_remote_code", "allow_unshared_noise"):
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, action="store_true", help=BY_NAME[name].description)
+    add_policy_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     parser.add_argument(
         "--tolerance",

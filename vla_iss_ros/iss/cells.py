@@ -4,12 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from vla_iss_ros.iss.observation import Prepared
+
+
+class Cells(Protocol):
+    """What can be replaced in one observation, numbered from 0, and how values of it become maps of the cameras.
+
+    ``words``: those of the instruction that are cells, in order; they come after the cameras' cells.
+    """
+
+    @property
+    def count(self) -> int:
+        """Cells in all."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Cameras in the order of the cells."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Words that are cells."""
+
+    @property
+    def positions(self) -> Tensor:
+        """View, row and column of every cell, int64 [C, 3]; cells that are no neighbours lie far apart."""
+
+    def maps(self, values: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return cell values [M, C] as maps of the cameras' images, float32 [M, V, h, w], each view at ``size``."""
+
+    def by_view(self, values: Tensor) -> Mapping[str, Tensor]:
+        """Split cell values [C] into one tensor [rows, columns] a camera."""
+
+    def of_words(self, values: Tensor) -> Tensor:
+        """Return the values of the words alone, [W] of [C]."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +93,15 @@ class CellGrid:
     def names(self) -> tuple[str, ...]:
         """Cameras in the order of the cells."""
         return tuple(view.name for view in self.views)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return none: pixels have no words."""
+        return ()
+
+    def of_words(self, values: Tensor) -> Tensor:
+        """Return none of ``values`` [C]."""
+        return values[:0]
 
     @property
     def positions(self) -> Tensor:

@@ -28,6 +28,10 @@ class Gaussian:
     mean: Tensor
     variance: Tensor
 
+    def take(self, rows: slice) -> Gaussian:
+        """Return those of some rows, float32."""
+        return Gaussian(self.mean[rows].float(), self.variance[rows].float())
+
     def __post_init__(self) -> None:
         if self.mean.shape != self.variance.shape:
             raise ValueError(
@@ -44,6 +48,10 @@ class Categorical:
 
     logits: Tensor
 
+    def take(self, rows: slice) -> Categorical:
+        """Return those of some rows, float32."""
+        return Categorical(self.logits[rows].float())
+
 
 @dataclass(frozen=True)
 class Velocities:
@@ -56,6 +64,10 @@ class Velocities:
     values: Tensor
     times: Tensor
     widths: Tensor
+
+    def take(self, rows: slice) -> Velocities:
+        """Return those of some rows, float32."""
+        return Velocities(self.values[rows].float(), self.times, self.widths)
 
     def __post_init__(self) -> None:
         steps = self.values.shape[1]
@@ -78,6 +90,10 @@ class DenoisingMeans:
 
     values: Tensor
     variances: Tensor
+
+    def take(self, rows: slice) -> DenoisingMeans:
+        """Return those of some rows, float32."""
+        return DenoisingMeans(self.values[rows].float(), self.variances)
 
     def __post_init__(self) -> None:
         if self.variances.shape != (self.values.shape[1],) or bool((self.variances <= 0).any()):

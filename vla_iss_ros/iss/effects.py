@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from vla_iss_ros.iss.divergences import Divergence
+from vla_iss_ros.iss.frames import FrameRun
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+from vla_iss_ros.iss.words import WordSaliency
 
 MAX_DONORS = 8
 
@@ -52,7 +54,7 @@ class Replacements:
 def measure_effects(
     observation: Observation,
     base: Prepared,
-    reference: Tensor,
+    reference: Actions,
     replacements: Replacements,
     preprocess: Callable[[Observation], Prepared],
     run: Callable[[Prepared, Mapping[str, Tensor]], Actions],
@@ -60,7 +62,7 @@ def measure_effects(
 ) -> tuple[Effect, ...]:
     """Measure every camera, the instruction, the state, and everything together (last).
 
-    ``reference`` [1, T, A] is the answer to ``base``. At most ``MAX_DONORS`` pictures and instructions are used.
+    ``reference`` is the answer to ``base``. At most ``MAX_DONORS`` pictures and instructions are used.
     """
 
     def moved(prepared: Prepared, images: Mapping[str, Tensor]) -> float:
@@ -93,10 +95,27 @@ def measure_effects(
         everything.append(moved(preprocess(changed), pictures))
     total = math.fsum(everything) / len(everything)
     effects.append(Effect("everything", "everything", total))
-    return tuple(_with_share(effect, total) for effect in effects)
+    return tuple(with_share(effect, total) for effect in effects)
 
 
-def _with_share(effect: Effect, everything: float) -> Effect:
+def measure_words(frame: FrameRun) -> tuple[WordSaliency, ...]:
+    """Measure each word of the instruction by leaving it out of the text; of a single word nothing is left to run.
+
+    One run a word, so there is no standard error. A text that lacks a word can be odd in itself.
+    """
+    words = frame.observation.instruction.split()
+    if len(words) < 2:
+        return ()
+    saliencies = []
+    for index, word in enumerate(words):
+        text = " ".join(words[:index] + words[index + 1 :])
+        changed = frame.shared.policy.preprocess(dataclasses.replace(frame.observation, instruction=text))
+        saliencies.append(WordSaliency(word, frame.mean_divergence(frame.ask_pixels(changed, {}))))
+    return tuple(saliencies)
+
+
+def with_share(effect: Effect, everything: float) -> Effect:
+    """Return ``effect`` with its share of the divergence of replacing everything."""
     if math.isnan(effect.delta):
         return effect
     if everything <= 0:

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vla_iss_ros.iss.canvas import Canvas
 from vla_iss_ros.iss.divergences import Divergence
 from vla_iss_ros.iss.lane import Lane, arithmetic, lane_to, refuse_precision
-from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+from vla_iss_ros.iss.observation import Actions
 from vla_iss_ros.iss.pacing import Pace
+from vla_iss_ros.iss.subjects import ExplainablePolicy, SharedRun, Subject
 
 # As torch says it: of a GPU, of a library on a GPU, of the host (Linux, then Windows).
 OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory", "not enough memory")
-
-
-class ExplainablePolicy(Protocol):
-    """What the loop needs of a policy; ``vla_iss_ros.policies.protocol.Policy`` says it in full."""
-
-    spec: Any
-    device: torch.device
-
-    def preprocess(self, observation: Observation) -> Prepared:
-        """Turn one observation into the policy's inputs."""
-
-    def sample_noise(self, generator: torch.Generator) -> Tensor | None:
-        """Draw one row of sampling noise, or None for a deterministic policy."""
-
-    def run_pixels(self, base: Prepared, images: Mapping[str, Tensor], noise: Tensor | None) -> Actions:
-        """Act on N variants of ``base``."""
 
 
 @dataclass
@@ -64,28 +49,22 @@ class Resources:
 class Evaluator:
     """Measures interventions on one observation.
 
-    ``base`` is the observation as the policy takes it, ``canvas`` what interventions on it are painted on, ``noise``
-    one row of sampling noise that every run shares. ``reference`` holds the answer [1, T, A] to ``base``,
-    ``noise_floor`` the largest divergence of that answer from itself, ``seconds`` the time within the policy,
-    ``rows`` how many rows it was run on. Raises ValueError when the policy's answer is not finite.
+    ``subject`` is what they act on, ``shared`` how the policy is run on every row. ``reference`` holds the answer
+    [1, T, A] to the observation as it is, ``noise_floor`` the largest divergence of that answer from itself,
+    ``seconds`` the time within the policy, ``rows`` how many rows it was run on. Raises ValueError when the policy's
+    answer is not finite.
     """
 
     def __init__(
-        self,
-        policy: ExplainablePolicy,
-        base: Prepared,
-        canvas: Canvas,
-        noise: Tensor | None,
-        divergence: Divergence,
-        resources: Resources,
+        self, subject: Subject, shared: SharedRun, divergence: Divergence, resources: Resources
     ) -> None:
-        self._policy, self._base, self._canvas, self._noise = policy, base, canvas, noise
+        self._subject, self._shared = subject, shared
         self._divergence, self._resources, self._lane = divergence, resources, resources.lane
         self._marks: list[tuple[Any, Any]] = []
         self.seconds = 0.0
         self.rows = 0
         self.noise_floor = 0.0
-        self.reference = self.run(base, {})
+        self.reference = self.ask(lambda: subject.unperturbed(shared))
 
     def measure(self, replaced: Tensor, chosen: Tensor, with_moves: bool) -> tuple[Tensor, Tensor | None]:
         """Return every intervention's divergence, float64 [n], and if asked for its move, float32 [n, TA].
@@ -105,10 +84,10 @@ class Evaluator:
             self._marks.clear()
             self._lane.release()
 
-    def run(self, base: Prepared, images: Mapping[str, Tensor]) -> Actions:
-        """Run the policy on variants of ``base`` and wait; raises ValueError for an answer that is not finite."""
+    def ask(self, run: Callable[[], Actions]) -> Actions:
+        """Run the policy once and wait; raises ValueError for an answer that is not finite."""
         with self._lane.entered():
-            actions = self._answer(base, images)
+            actions = self._answer(run)
             actions.require_finite()  # waits for the device
             self._count(len(actions.normalised))
         return actions
@@ -119,16 +98,16 @@ class Evaluator:
         """Start all batches of the block, then wait once; only what the estimators use comes to the host."""
         with self._lane.entered():
             masks, pictures = self._batches(replaced, chosen)
-            answers = [
-                self._answer(self._base, self._canvas.paint(rows, indices))
-                for rows, indices in zip(
-                    self._lane.to_device(masks), self._lane.to_device(pictures), strict=True
-                )
-            ]
+            answers = []
+            for rows, indices in zip(
+                self._lane.to_device(masks), self._lane.to_device(pictures), strict=True
+            ):
+                variants = self._subject.variants(rows, indices)
+                answers.append(self._answer(partial(self._subject.act, self._shared, variants)))
             results = [torch.stack([self._divergences(actions) for actions in answers])]
             results.append(torch.stack([actions.normalised.isfinite().all() for actions in answers]))
             if with_moves:
-                results.append(torch.stack([_moves(actions) for actions in answers]))
+                results.append(torch.stack([self._moves(actions) for actions in answers]))
             deltas, finite, *moves = self._lane.to_host(*results)
         if not finite.all():
             for actions in answers:
@@ -157,36 +136,35 @@ class Evaluator:
             functional.pad(pictures.unflatten(0, (batches, size)), (1, 0)),
         )
 
-    def _answer(self, base: Prepared, images: Mapping[str, Tensor]) -> Actions:
+    def _answer(self, run: Callable[[], Actions]) -> Actions:
         """Start the policy; the answer is float32 whatever the precision inside."""
         pace = self._resources.pace
         pace.wait()
         since = self._lane.mark()
-        with arithmetic(self._resources.precision, self._policy.device):
-            actions = self._policy.run_pixels(base, images, self._noise)
+        with arithmetic(self._resources.precision, self._shared.policy.device):
+            actions = run()
         until = self._lane.mark()
         self._marks.append((since, until))
         if pace.watches:
             self._lane.to_host()  # waits for the run
             pace.note(len(actions.normalised), self._lane.seconds(since, until))
-        return Actions(actions.normalised.float(), actions.physical.float())
+        return actions.take(slice(None))
 
     def _divergences(self, actions: Actions) -> Tensor:
         """Return the divergence of every row from row 0, and of row 0 from the reference, float32 [r]."""
-        first = Actions(actions.normalised[:1], actions.physical[:1])
-        delta = self._divergence(actions, first.normalised)
-        return torch.cat([self._divergence(first, self.reference.normalised), delta[1:]])
+        first = actions.take(slice(0, 1))
+        delta = self._divergence(actions, first)
+        return torch.cat([self._divergence(first, self.reference), delta[1:]])
+
+    def _moves(self, actions: Actions) -> Tensor:
+        """Return the move of every row but the first from the first, float32 [r - 1, M]."""
+        return self._divergence.moves(actions.take(slice(1, None)), actions.take(slice(0, 1)))
 
     def _count(self, rows: int) -> None:
         """Book what the device has finished."""
         self.rows += rows
         self.seconds += sum(self._lane.seconds(since, until) for since, until in self._marks)
         self._marks.clear()
-
-
-def _moves(actions: Actions) -> Tensor:
-    """Return the change of every row but the first against the first, float32 [r - 1, TA]."""
-    return (actions.normalised[1:] - actions.normalised[:1]).flatten(1)
 
 
 def out_of_memory(error: RuntimeError) -> bool:

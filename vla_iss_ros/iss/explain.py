@@ -7,26 +7,31 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from vla_iss_ros.iss import designs, divergences, estimators, interventions
+from vla_iss_ros.iss import designs, divergences, estimators
 from vla_iss_ros.iss.blocks import make_blocks
-from vla_iss_ros.iss.canvas import CameraSize, PolicySize
-from vla_iss_ros.iss.cells import CellGrid
-from vla_iss_ros.iss.effects import Effect, Replacements, mean_state_tensor, measure_effects
-from vla_iss_ros.iss.evaluation import Evaluator, ExplainablePolicy, Resources
+from vla_iss_ros.iss.evaluation import Evaluator, Resources
 from vla_iss_ros.iss.explanation import Explanation
-from vla_iss_ros.iss.nmr import PERCENTS, MapDraws, NuisanceMassRatio, nuisance_mass_ratios, undefined
+from vla_iss_ros.iss.frames import FrameRun
+from vla_iss_ros.iss.map_ratios import ratios_of
+from vla_iss_ros.iss.nmr import PERCENTS, NuisanceMassRatio
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.pacing import Pace
 from vla_iss_ros.iss.region_map import RegionMap
+from vla_iss_ros.iss.spaces import REGISTRY as SPACES
+from vla_iss_ros.iss.spaces import Space
 from vla_iss_ros.iss.stopping import SAMPLES, StoppingRule
 from vla_iss_ros.iss.stream import Stream
+from vla_iss_ros.iss.subjects import ExplainablePolicy, SharedRun
+from vla_iss_ros.iss.token_means import TokenMeans
+from vla_iss_ros.iss.words import words_of
 
-NO_REGIONS = "no regions: label images tell which positions are nuisance"
 # Settings that decide what a sample is; samples taken under others say nothing of this frame.
 MEANING = (
     "keep_probability",
+    "space",
+    "token_block",
+    "divergence",
     "baseline",
     "blur_sigma",
     "mask_layout",
@@ -35,36 +40,31 @@ MEANING = (
     "precision",
     "estimator",
 )
-DRAW_SIZE = 32  # side that views are brought to for the NMR of draws
 
 
 class Explainer:
     """Explains one policy under fixed settings, frame by frame. Not thread safe: one thread owns it.
 
     ``settings`` has the attributes of ``vla_iss_ros.settings.METHOD``. ``donors`` are recorded observations: the
-    donor baseline takes pixels from them, the effects take pictures and instructions. Raises ValueError when the
-    donor baseline is asked for and there are none.
+    donor baseline takes pixels from them, the effects take pictures and instructions, token space its mean embeddings
+    where ``means`` has none. Raises ValueError when the settings ask for what the policy, the donors or the means
+    cannot give.
     """
 
-    def __init__(self, policy: ExplainablePolicy, settings: Any, donors: Sequence[Observation] = ()) -> None:
+    def __init__(
+        self,
+        policy: ExplainablePolicy,
+        settings: Any,
+        donors: Sequence[Observation] = (),
+        means: TokenMeans | None = None,
+    ) -> None:
         self._policy = policy
         self._settings = settings
         self._resources = Resources.of(policy, settings)
         self._design = designs.REGISTRY[settings.design]()
-        self._divergence = divergences.REGISTRY["action_mse"]
-        if settings.baseline == "donor" and not donors:
-            raise ValueError(
-                "baseline donor needs recorded frames, got none; set donors to a directory made by gather_donors, "
-                "or set baseline to blur or mean_colour"
-            )
-        self._donors = self._prepare_donors(donors) if donors else None
-        self._instructions = tuple(dict.fromkeys(donor.instruction for donor in donors if donor.instruction))
-        self._baseline = interventions.make_baseline(settings, self._donors)
-        self._canvases: CameraSize | PolicySize = (
-            CameraSize(policy, settings, donors)
-            if settings.composite_resolution == "camera"
-            else PolicySize(settings)
-        )
+        uses_moves = estimators.REGISTRY[settings.estimator].uses_moves
+        self._divergence = divergences.for_policy(settings.divergence, policy, uses_moves)
+        self._space: Space = SPACES[settings.space](policy, settings, donors, means)
 
     @property
     def batch_size(self) -> int:
@@ -75,11 +75,6 @@ class Explainer:
     def pace(self) -> Pace:
         """What is known of how long runs of the policy take."""
         return self._resources.pace
-
-    def _prepare_donors(self, donors: Sequence[Observation]) -> interventions.Donor:
-        with torch.inference_mode():
-            prepared = [self._policy.preprocess(donor) for donor in donors]
-            return interventions.Donor(prepared, [donor.instruction for donor in donors])
 
     def explain(
         self,
@@ -118,13 +113,15 @@ class _Run:
         self._seed = (settings.seed * 0x9E3779B97F4A7C15 + observation.stamp) % 2**63
         self._generator = torch.Generator().manual_seed(self._seed)
         self._base = policy.preprocess(observation)
-        self._cells = CellGrid.over(self._base, settings.grid, settings.mask_layout == "stitched")
-        self._pictures = explainer._baseline.pictures(self._base, observation.instruction)
-        canvas = explainer._canvases.canvas(observation, self._base, self._cells, self._pictures)
-        noise = policy.sample_noise(self._generator)
+        self._subject = explainer._space.subject(observation, self._base)
+        self._cells = self._subject.cells
+        shared = SharedRun(policy, policy.sample_noise(self._generator))
+        if divergences.needs_path(explainer._divergence):
+            shared = shared.along_path(self._base)
         self.seconds = {"prepare": time.perf_counter() - started, "policy": 0.0, "estimate": 0.0}
-        self._evaluator = Evaluator(
-            policy, self._base, canvas, noise, explainer._divergence, explainer._resources
+        self._evaluator = Evaluator(self._subject, shared, explainer._divergence, explainer._resources)
+        self._frame = FrameRun(
+            observation, self._base, self._subject, shared, self._evaluator, explainer._divergence
         )
 
     def finish(self, regions: RegionMap | None, on_block: Callable[[int], None] | None) -> Explanation:
@@ -138,7 +135,9 @@ class _Run:
         if self._stream is not None:
             self._stream.keep(estimator.memory())
         self.seconds["estimate"] += time.perf_counter() - started
-        effects = self._effects() if self._settings.effects else ()
+        space = self._explainer._space
+        effects = space.effects(self._frame) if self._settings.effects else ()
+        words = words_of(self._cells, estimate) or space.words(self._frame)
         self.seconds["policy"] = self._evaluator.seconds
         return Explanation(
             stamp=self._observation.stamp,
@@ -155,6 +154,8 @@ class _Run:
             seconds=self.seconds,
             remembered=remembered,
             forgot=self._stream.forgot if self._stream is not None else "",
+            words=words,
+            method=self._method(),
         )
 
     def _make_estimator(self) -> estimators.Estimator:
@@ -163,8 +164,8 @@ class _Run:
             1 - settings.keep_probability,
             self._explainer._design.independent,
             self._cells.positions,
-            self._products(),
-            self._picture_count(),
+            self._subject.products(),
+            self._subject.pictures,
         )
         estimator.seed = self._seed
         return estimator
@@ -174,7 +175,7 @@ class _Run:
         if self._stream is None:
             return 0
         meaning = tuple(getattr(self._settings, name) for name in MEANING)
-        context = (meaning, self._cells, self._picture_count())
+        context = (meaning, self._cells, self._subject.pictures)
         memory = self._stream.recall(self._observation, context)
         if memory is None:
             return 0
@@ -189,7 +190,7 @@ class _Run:
     ) -> tuple[int, float, str]:
         """Return how many samples were drawn, their mean divergence, and why no more were."""
         settings, design = self._settings, self._explainer._design
-        cells, pictures = self._cells.count, self._picture_count()
+        cells, pictures = self._cells.count, self._subject.pictures
         done, total = 0, 0.0
         for block in make_blocks(estimator.plan, design, settings, cells, pictures, self._generator):
             delta, moves = self._evaluator.measure(block.replaced, block.chosen, estimator.uses_moves)
@@ -209,57 +210,12 @@ class _Run:
         ratio = self._ratios(estimator.estimate(), regions, [headline])[headline]
         return (ratio.high - ratio.low) / 2
 
-    def _products(self) -> Tensor:
-        """Return the mean products of the changes that two pictures bring to a cell, [C, D, D] on the host."""
-        return interventions.products(self._base, self._pictures, self._cells).cpu()
-
-    def _picture_count(self) -> int:
-        return len(next(iter(self._pictures.values())))
-
     def _ratios(
         self, estimate: estimators.Estimate, regions: RegionMap | None, percents: Sequence[int]
     ) -> dict[int, NuisanceMassRatio]:
-        if regions is None:
-            return undefined(percents, NO_REGIONS)
-        missing = [name for name in self._cells.names if name not in regions.views]
-        if missing:
-            return undefined(percents, f"no regions for camera '{missing[0]}'")
-        size = (self._settings.nmr_size, self._settings.nmr_size)
-        both = torch.stack([estimate.contrast, estimate.standard_error * self._rule.stretch])
-        maps, errors = self._cells.maps(both, size)
-        nuisance = regions.nuisance(self._cells.names, size)
-        return nuisance_mass_ratios(
-            maps,
-            nuisance,
-            self._cells.names,
-            percents,
-            errors,
-            self._cells.count,
-            self._draws(estimate),
-        )
+        return ratios_of(self._cells, estimate, regions, percents, self._settings, self._rule.stretch)
 
-    def _draws(self, estimate: estimators.Estimate) -> MapDraws | None:
-        """Return the maps that the estimate's draws make, coarse: their NMR needs no more."""
-        if estimate.draws is None:
-            return None
-        size = (min(DRAW_SIZE, self._settings.nmr_size),) * 2
-        wide = estimate.contrast + self._rule.stretch * (estimate.draws - estimate.contrast)
-        maps = self._cells.maps(torch.cat([estimate.contrast[None], wide]), size)
-        return MapDraws(maps[0], maps[1:])
-
-    def _effects(self) -> tuple[Effect, ...]:
-        pictures = self._pictures
-        if self._explainer._donors is not None:
-            pictures = self._explainer._donors.pictures(self._base, self._observation.instruction)
-        replacements = Replacements(
-            pictures, self._explainer._instructions, mean_state_tensor(self._policy.spec.state_mean)
-        )
-        return measure_effects(
-            self._observation,
-            self._base,
-            self._evaluator.reference.normalised,
-            replacements,
-            self._policy.preprocess,
-            self._evaluator.run,
-            self._explainer._divergence,
-        )
+    def _method(self) -> str:
+        """Say in words what the map is of."""
+        settings = self._settings
+        return f"ISS: {self._explainer._space.described()}, {settings.divergence}, estimator {settings.estimator}"

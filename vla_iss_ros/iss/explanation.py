@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from vla_iss_ros.iss.cells import CellGrid
+from vla_iss_ros.iss.cells import Cells
 from vla_iss_ros.iss.effects import Effect
 from vla_iss_ros.iss.estimators import Estimate
 from vla_iss_ros.iss.nmr import NuisanceMassRatio
 from vla_iss_ros.iss.observation import Actions
+from vla_iss_ros.iss.words import WordSaliency
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,15 @@ class Explanation:
     ``ratios``: NMR by k. ``shared_noise``: False when the policy could not be given its sampling noise, so that its
     own spread is in every number. ``seconds``: time spent in prepare, policy and estimate.
     ``remembered``: samples of earlier frames that the estimator was given; it drops them where they contradict this
-    frame's. ``forgot``: why a stream began anew at this frame.
+    frame's. ``forgot``: why a stream began anew at this frame. ``words``: saliency of the instruction's words, where it
+    was measured. ``method``: what the numbers are, in words.
 
     A map shows which pixels the action depends on when they are replaced by the chosen baseline. It does not show
     what the policy attends to, nor what would make it succeed.
     """
 
     stamp: int
-    cells: CellGrid
+    cells: Cells
     estimate: Estimate
     actions: Actions
     samples: int
@@ -46,6 +48,8 @@ class Explanation:
     seconds: Mapping[str, float]
     remembered: int = 0
     forgot: str = ""
+    words: tuple[WordSaliency, ...] = ()
+    method: str = "ISS"
 
     def contrast_map(self, camera: str, size: tuple[int, int]) -> np.ndarray:
         """Return the contrast on a camera's image, float32 [h, w], in units of delta."""

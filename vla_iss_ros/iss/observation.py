@@ -43,12 +43,13 @@ class Prepared:
     ``images``: camera name to float32 [1, 3, h, w] in [0, 1] at the policy's own input size, before its
     normalisation. ``inputs``: everything else the policy needs (words, state), opaque to the method. ``content``:
     camera name to (top, left, height, width), the part of the input that shows the camera's image where padding
-    surrounds it; cameras that are absent fill their input.
+    surrounds it; cameras that are absent fill their input. ``words``: the instruction's, where the policy tells them.
     """
 
     images: Mapping[str, Tensor]
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
     content: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Actions:
                 f"actions must be two tensors [N, T, A] of one shape, got {list(self.normalised.shape)} "
                 f"and {list(self.physical.shape)}"
             )
+
+    def take(self, rows: slice) -> Actions:
+        """Return the answers to some rows, float32 whatever the precision was inside the policy."""
+        distribution = None if self.distribution is None else self.distribution.take(rows)
+        return Actions(self.normalised[rows].float(), self.physical[rows].float(), distribution)
 
     def require_finite(self) -> None:
         """Raise ValueError when any action is NaN or infinite; a divergence of those would mean nothing."""

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+from vla_iss_ros.iss.tokens import CAMERA, INSTRUCTION, Encoded, Segment, TokenScores
+from vla_iss_ros.policies.attention_watch import AttentionWatch, rollout
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.observing import camera_pixels, require_instruction, state_row
 from vla_iss_ros.policies.patch_transformer import PatchTransformer, PatchTransformerConfig
@@ -22,7 +24,7 @@ FORMAT = "vla_iss_ros.patch_transformer/1"
 LARGEST_FILE = 64 * 2**20
 
 
-class BuiltinPolicy:
+class PixelPolicy:
     """A deterministic policy over image patches, words and state."""
 
     def __init__(
@@ -56,7 +58,8 @@ class BuiltinPolicy:
         require_instruction(observation)
         state = state_row(observation, self.spec.state_names, self.device)
         words = self.network.word_indices(observation.instruction)[None].to(self.device)
-        return Prepared(images, {"state": state, "words": words})
+        texts = tuple(observation.instruction.lower().split())
+        return Prepared(images, {"state": state, "words": words}, words=texts)
 
     def resize(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Area-average images float32 [N, 3, H, W] in [0, 1] to the network's size."""
@@ -84,7 +87,74 @@ class BuiltinPolicy:
             (words == 0).expand(count, -1),
             base.inputs["state"].expand(count, -1),
         )
+        return self._actions(normalised)
+
+    def _actions(self, normalised: Tensor) -> Actions:
         return Actions(normalised, normalised * self.network.action_std + self.network.action_mean)
+
+
+class BuiltinPolicy(PixelPolicy):
+    """The same with its tokens, attention, hidden positions and heads."""
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Every attention head, layer by layer."""
+        config = self.network.config
+        return tuple(
+            f"layer {layer} head {head}" for layer in range(config.layers) for head in range(config.heads)
+        )
+
+    def encode(self, base: Prepared) -> Encoded:
+        """Embed words, then every camera's patches; positions are added later."""
+        words = base.inputs["words"]
+        tokens = [self.network.embed_words(words)]
+        tokens += [self.network.embed_images(image) for image in base.images.values()]
+        texts = base.words[: words.shape[1]]
+        segments = [Segment(INSTRUCTION, 0, len(texts), words=texts, word_of=tuple(range(len(texts))))]
+        start, grid = words.shape[1], self.network.config.grid
+        for name in base.images:
+            segments.append(Segment(CAMERA, start, start + grid**2, name, (grid, grid)))
+            start += grid**2
+        return Encoded(torch.cat(tokens, 1), tuple(segments), base.inputs)
+
+    def run_tokens(self, encoded: Encoded, tokens: Tensor, noise: Tensor | None) -> Actions:
+        """Act on N variants of the embeddings."""
+        return self._act(encoded, tokens)
+
+    def attention(self, encoded: Encoded, noise: Tensor | None) -> TokenScores:
+        """Return the attention rollout from the action queries, averaged over them."""
+        watch, horizon = AttentionWatch(wants_weights=True), self.network.config.horizon
+        self._act(encoded, encoded.tokens, watch)
+        scores = rollout(watch.weights, horizon)[0, horizon + 1 :]
+        return TokenScores(scores, "attention rollout over all layers, mean over action steps")
+
+    def run_knocked_out(self, encoded: Encoded, hidden: Tensor, noise: Tensor | None) -> Actions:
+        """Act with positions that the action queries cannot read; patches and words are computed once."""
+        contexts = self.network.contexts(*self._parts(encoded, encoded.tokens))
+        absent = encoded.inputs["words"] == 0
+        padding = functional.pad(absent, (0, hidden.shape[1] - absent.shape[1]), value=False)
+        return self._actions(self.network.act_on_contexts(contexts, functional.pad(padding | hidden, (1, 0))))
+
+    def head_outputs(self, encoded: Encoded, noise: Tensor | None) -> Tensor:
+        """Return every head's output averaged over positions, float32 [H, d]."""
+        watch = AttentionWatch()
+        self._act(encoded, encoded.tokens, watch)
+        return torch.cat([layer[0].mean(1) for layer in watch.outputs]).float()
+
+    def run_heads(self, encoded: Encoded, ablated: Tensor, means: Tensor, noise: Tensor | None) -> Actions:
+        """Act on N variants whose heads in ``ablated`` bool [N, H] give ``means`` [H, d]."""
+        tokens = encoded.tokens.expand(len(ablated), -1, -1)
+        return self._act(encoded, tokens, AttentionWatch(ablated=ablated, means=means))
+
+    def _act(self, encoded: Encoded, tokens: Tensor, watch: AttentionWatch | None = None) -> Actions:
+        return self._actions(self.network.act(*self._parts(encoded, tokens), watch))
+
+    def _parts(self, encoded: Encoded, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        words, state = encoded.inputs["words"], encoded.inputs["state"]
+        patches = tokens[:, words.shape[1] :].unflatten(1, (len(self.spec.cameras), -1))
+        rows = len(tokens)
+        absent = (words == 0).expand(rows, -1)
+        return patches, tokens[:, : words.shape[1]], absent, state.expand(rows, -1)
 
 
 def load_builtin(path: Path, device: torch.device) -> BuiltinPolicy:

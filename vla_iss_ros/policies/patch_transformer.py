@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vla_iss_ros.policies.attention_watch import AttentionWatch
 from vla_iss_ros.policies.observing import word_indices
 
 
@@ -59,7 +60,7 @@ class PatchTransformerConfig:
 
 
 class Attention(nn.Module):
-    """Bidirectional multi-head self-attention that can hand out its weights."""
+    """Bidirectional multi-head self-attention that lets a watch look on."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -67,24 +68,49 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, tokens: Tensor, asking: int, padding: Tensor, weights: list[Tensor] | None) -> Tensor:
+    def forward(self, tokens: Tensor, asking: int, padding: Tensor, watch: AttentionWatch | None) -> Tensor:
         """Let the first ``asking`` of ``tokens`` [N, L, D] look at all; ``padding`` bool [N, L] hides tokens."""
-        batch, length, width = tokens.shape
-        query_weight, pair_weight = self.qkv.weight[:width], self.qkv.weight[width:]
-        query_bias, pair_bias = self.qkv.bias[:width], self.qkv.bias[width:]
-        query = functional.linear(tokens[:, :asking], query_weight, query_bias)
-        query = query.view(batch, asking, self.heads, -1).transpose(1, 2)
-        pair = functional.linear(tokens, pair_weight, pair_bias).view(batch, length, 2, self.heads, -1)
-        key, value = pair.permute(2, 0, 3, 1, 4)
+        query, (key, value) = self._query(tokens[:, :asking]), self._pair(tokens)
         visible = ~padding[:, None, None, :]
-        if weights is None:
+        if watch is None or not watch.wants_weights:
             mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         else:
             logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
             attention = logits.masked_fill(~visible, float("-inf")).softmax(-1)
-            weights.append(attention)
+            watch.weights.append(attention)
             mixed = attention @ value
-        return self.out(mixed.transpose(1, 2).reshape(batch, asking, width))
+        if watch is not None:
+            mixed = watch.heads(mixed)
+        return self._merge(mixed)
+
+    def read(self, tokens: Tensor, context: Tensor, hidden: Tensor) -> Tensor:
+        """Let ``tokens`` [N, h, D] look at themselves and at ``context`` [1, L, D] where ``hidden`` [N, L] is False."""
+        key, value = self._pair(tokens)
+        # Of one observation: projected once, however many rows look at it.
+        more = [part.expand(len(tokens), -1, -1, -1) for part in self._pair(context)]
+        visible = functional.pad(~hidden, (tokens.shape[1], 0), value=True)[:, None, None, :]
+        mixed = functional.scaled_dot_product_attention(
+            self._query(tokens),
+            torch.cat([key, more[0]], 2),
+            torch.cat([value, more[1]], 2),
+            attn_mask=visible,
+        )
+        return self._merge(mixed)
+
+    def _query(self, tokens: Tensor) -> Tensor:
+        width = tokens.shape[-1]
+        query = functional.linear(tokens, self.qkv.weight[:width], self.qkv.bias[:width])
+        return query.view(*query.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def _pair(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        batch, length, width = tokens.shape
+        pair = functional.linear(tokens, self.qkv.weight[width:], self.qkv.bias[width:])
+        key, value = pair.view(batch, length, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return key, value
+
+    def _merge(self, mixed: Tensor) -> Tensor:
+        merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return merged
 
 
 class Block(nn.Module):
@@ -97,9 +123,15 @@ class Block(nn.Module):
         self.norm_mlp = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
 
-    def forward(self, tokens: Tensor, asking: int, padding: Tensor, weights: list[Tensor] | None) -> Tensor:
+    def forward(self, tokens: Tensor, asking: int, padding: Tensor, watch: AttentionWatch | None) -> Tensor:
         """Return the first ``asking`` of ``tokens`` [N, L, D], updated."""
-        tokens = tokens[:, :asking] + self.attention(self.norm_attention(tokens), asking, padding, weights)
+        tokens = tokens[:, :asking] + self.attention(self.norm_attention(tokens), asking, padding, watch)
+        return tokens + self.mlp(self.norm_mlp(tokens))
+
+    def read(self, tokens: Tensor, context: Tensor, hidden: Tensor) -> Tensor:
+        """Return ``tokens`` [N, h, D] updated; of ``context`` [1, L, D] they see what is not ``hidden`` [N, L]."""
+        normed = self.norm_attention(tokens), self.norm_attention(context)
+        tokens = tokens + self.attention.read(*normed, hidden)
         return tokens + self.mlp(self.norm_mlp(tokens))
 
 
@@ -158,14 +190,42 @@ class PatchTransformer(nn.Module):
         word_tokens: Tensor,
         padding: Tensor,
         state: Tensor,
-        weights: list[Tensor] | None = None,
+        watch: AttentionWatch | None = None,
     ) -> Tensor:
         """Return normalised actions [N, T, A] from embedded tokens.
 
         ``patches`` [N, V, P, D] and ``word_tokens`` [N, W, D] are raw embeddings before positions are added,
-        ``padding`` bool [N, W] is True at absent words, ``state`` [N, S] is in physical units. ``weights``, when
-        given, receives one attention tensor [N, heads, L, L] a layer.
+        ``padding`` bool [N, W] is True at absent words, ``state`` [N, S] is in physical units. ``watch`` looks into
+        every layer's attention.
         """
+        sequence, hidden = self._sequence(patches, word_tokens, padding, state)
+        *others, last = self.blocks
+        for block in others:
+            sequence = block(sequence, sequence.shape[1], hidden, watch)
+        # Only the action queries are read out, so the last block computes nothing else.
+        return self.head(last(sequence, self.config.horizon, hidden, watch))
+
+    def contexts(self, patches: Tensor, word_tokens: Tensor, padding: Tensor, state: Tensor) -> list[Tensor]:
+        """Return what goes into every layer beside the action queries, [1, 1 + W + VP, D] each."""
+        sequence, hidden = self._sequence(patches, word_tokens, padding, state)
+        layers = []
+        for block in self.blocks:
+            layers.append(sequence[:, self.config.horizon :])
+            sequence = block(sequence, sequence.shape[1], hidden, None)
+        return layers
+
+    def act_on_contexts(self, contexts: list[Tensor], hidden: Tensor) -> Tensor:
+        """Return normalised actions [N, T, A] of queries that do not see ``hidden`` bool [N, 1 + W + VP]."""
+        queries = self.queries.expand(len(hidden), -1, -1)
+        for block, context in zip(self.blocks, contexts, strict=True):
+            assert isinstance(block, Block)
+            queries = block.read(queries, context, hidden)
+        actions: Tensor = self.head(queries)
+        return actions
+
+    def _sequence(
+        self, patches: Tensor, word_tokens: Tensor, padding: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
         count = state.shape[0]  # len() would fix the batch of an export
         state_token = self.state_embedding((state - self.state_mean) / self.state_std)[:, None]
         sequence = torch.cat(
@@ -178,12 +238,7 @@ class PatchTransformer(nn.Module):
             dim=1,
         )
         before, after = self.config.horizon + 1, patches.shape[1] * patches.shape[2]
-        hidden = functional.pad(padding, (before, after), value=False)
-        *others, last = self.blocks
-        for block in others:
-            sequence = block(sequence, sequence.shape[1], hidden, weights)
-        # Only the action queries are read out, so the last block computes nothing else.
-        return self.head(last(sequence, self.config.horizon, hidden, weights))
+        return sequence, functional.pad(padding, (before, after), value=False)
 
     def forward(self, images: Tensor, words: Tensor, state: Tensor) -> Tensor:
         """Return normalised actions [N, T, A].

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vla_iss_ros.iss.canvas import refuse_camera_size
+from vla_iss_ros.iss.divergences import for_policy
 from vla_iss_ros.iss.estimators import REGISTRY
 from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.iss.lane import refuse_precision
 from vla_iss_ros.iss.stream import Stream
-from vla_iss_ros.policies.donors import donors_for
+from vla_iss_ros.policies.recorded import Recorded
 from vla_iss_ros.ros.agreement import TASK as AGREEMENT
 from vla_iss_ros.ros.agreement import CommandedActions
 from vla_iss_ros.ros.alarms import Alarm
@@ -35,7 +35,7 @@ class ExplainingPipeline:
     def __init__(self, node: Any, settings: Any) -> None:
         """Load the policy and the donors; raises ValueError in one line when something is missing."""
         self.policy = load_fitting_policy(settings)
-        self._donors = donors_for(self.policy, settings.donors, required=settings.baseline == "donor")
+        self._recorded = Recorded.of(self.policy, settings)
         self.check(settings)
         self._node = node
         self._commands = CommandedActions(node, node.faults, self.policy, settings)
@@ -55,17 +55,11 @@ class ExplainingPipeline:
     def check(self, settings: Any) -> None:
         """Raise ValueError when ``settings`` need donors that were not loaded, or what the policy cannot do."""
         refuse_precision(settings.precision, self.policy.device)
-        if settings.composite_resolution == "camera":
-            refuse_camera_size(self.policy)
-        if settings.baseline == "donor" and not self._donors:
-            raise ValueError(
-                "baseline donor needs recorded frames and none are loaded; clean the node up, set donors to "
-                "a directory made by gather_donors and configure it again, or set baseline to blur or "
-                "mean_colour"
-            )
-        plan = REGISTRY[settings.estimator].plan
-        if plan is not None:
-            plan.check(settings.grid**2 * len(self.policy.spec.camera_names), pictures=1)
+        self._recorded.check(self.policy, settings)
+        estimator = REGISTRY[settings.estimator]
+        for_policy(settings.divergence, self.policy, estimator.uses_moves)
+        if estimator.plan is not None and settings.space == "pixel":
+            estimator.plan.check(settings.grid**2 * len(self.policy.spec.camera_names), pictures=1)
 
     def period(self, settings: Any) -> float:
         """Return the least seconds between two explanations."""
@@ -125,7 +119,7 @@ class ExplainingPipeline:
 
     def _explainer_for(self, settings: Any) -> tuple[Explainer, Stream | None]:
         if self._explainer is None or self._explainer[0] != settings:
-            self._explainer = (settings, Explainer(self.policy, settings, self._donors))
+            self._explainer = (settings, self._recorded.explainer(self.policy, settings))
         return self._explainer[1], self._stream if settings.stream else None
 
     def reset(self, why: str) -> None:

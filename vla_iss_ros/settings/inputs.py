@@ -40,6 +40,13 @@ INPUTS: tuple[Setting, ...] = (
         "number, and results carry it as their noise floor.",
         fixed=True,
     ),
+    Setting(
+        "token_means",
+        "",
+        "Safetensors file of mean embeddings, made by compute_means; empty: the one beside the policy, else the "
+        "donors' own means.",
+        fixed=True,
+    ),
     Setting("cameras", ["front", "wrist"], "Cameras of the policy; each has topics of its own.", fixed=True),
     Setting(
         "image_transport",

@@ -14,6 +14,28 @@ METHOD: tuple[Setting, ...] = (
     ),
     Setting("grid", 7, "Cells along each side of every view.", "cells", 1, 64),
     Setting(
+        "space",
+        "pixel",
+        "What is replaced: pixel (cells of the images), token (image patches and words, by mean embeddings; the vision "
+        "tower runs once a frame), or knock_out (a preview: positions that the action part may not read).",
+        choices=("pixel", "token", "knock_out"),
+    ),
+    Setting(
+        "token_block", 2, "Image tokens along each side of a cell, where space is not pixel.", "tokens", 1, 64
+    ),
+    Setting(
+        "divergence",
+        "action_mse",
+        "How far an answer is from that without interventions: action_mse, or the KL divergence of the policy's action "
+        "distributions (gaussian_kl, categorical_kl), or a bound of it along a path (flow_path_kl, ddpm_path_kl).",
+        choices=("action_mse", "gaussian_kl", "categorical_kl", "flow_path_kl", "ddpm_path_kl"),
+    ),
+    Setting(
+        "words",
+        False,
+        "Where space is pixel, leave each word out of the instruction in turn as well: one run of the policy a word.",
+    ),
+    Setting(
         "baseline",
         "donor",
         "What replaced cells show: donor (pixels of other recorded frames), blur or mean_colour.",
