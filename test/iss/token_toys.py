@@ -98,4 +98,6 @@ def token_frame(seed: int, text: str = " ".join(WORDS), stamp: int = 1) -> Obser
         name: rng.integers(0, 256, (GRID, GRID, 3), dtype=np.uint8).repeat(PATCH, 0).repeat(PATCH, 1)
         for name in ("front", "wrist")
     }
+    # Bright, so that the patch planted by default is far from any mean.
+    images["front"][2 * PATCH : 3 * PATCH, 4 * PATCH : 5 * PATCH] = 255 if seed < 10 else 0
     return Observation(images, text, None, stamp)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vla_iss_ros import settings
+from vla_iss_ros.policies.recorded import Recorded
 from vla_iss_ros.ros.explaining import ExplainingPipeline
 from vla_iss_ros.ros.pipelines import Waiters
 from vla_iss_ros.ros.worker import CancelledError
@@ -18,11 +19,14 @@ from vla_iss_ros.ros.worker import CancelledError
             [1],
             "needs a policy with a method resize and SimpleNamespace has none",
         ),
+        ({"space": "token"}, [1], "space token needs a policy with encode and run_tokens"),
         ({}, [], "baseline donor needs recorded frames and none are loaded"),
     ],
 )
 def test_settings_that_the_policy_cannot_follow_are_refused_when_they_are_set(values, donors, message):
-    pipeline = SimpleNamespace(policy=SimpleNamespace(device=torch.device("cpu")), _donors=donors)
+    pipeline = SimpleNamespace(
+        policy=SimpleNamespace(device=torch.device("cpu"), spec=None), _recorded=Recorded(donors)
+    )
     with pytest.raises(ValueError, match=message):
         ExplainingPipeline.check(pipeline, settings.check(values))
     ExplainingPipeline.check(pipeline, settings.check({"baseline": "blur"}))

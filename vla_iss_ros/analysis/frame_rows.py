@@ -14,9 +14,9 @@ import torch
 from vla_iss_ros.analysis.frame_table import EffectFigures, FrameRow, RatioFigures
 from vla_iss_ros.analysis.pieces import Maps, Piece
 from vla_iss_ros.bags.source import Segment
-from vla_iss_ros.iss.cells import CellGrid
-from vla_iss_ros.iss.explain import NO_REGIONS
+from vla_iss_ros.iss.cells import Cells
 from vla_iss_ros.iss.explanation import Explanation
+from vla_iss_ros.iss.map_ratios import NO_REGIONS
 from vla_iss_ros.iss.nmr import PERCENTS, NuisanceMassRatio, nuisance_mass_ratios, undefined
 from vla_iss_ros.iss.region_map import ACTOR, NUISANCE, SUPPORT, RegionMap
 from vla_iss_ros.messages.stamps import SECOND
@@ -40,7 +40,7 @@ class PieceBuilder:
         self._piece = Piece(segment.name, problems=problems)
         self.seconds = self._piece.seconds
         self._percents = sorted({*PERCENTS, settings.nmr_percent})
-        self._cells: CellGrid | None = None
+        self._cells: Cells | None = None
         self._arrays: dict[str, list[np.ndarray]] = {name: [] for name in Maps.ARRAYS}
         self._waiting: list[ReadyFrame] = []
         self._before: dict[str, np.ndarray] | None = None
@@ -52,7 +52,7 @@ class PieceBuilder:
             self._waiting.append(frame)
             return
         values = _values(explanation)
-        self._cells = explanation.cells
+        self._cells = explanation.cells.images()
         row = self._explained_row(frame, explanation)
         self._effect_names = tuple(row.effects)
         self._settle(values)
@@ -165,11 +165,11 @@ def _or_none(value: float) -> float | None:
 
 
 def _values(explanation: Explanation) -> dict[str, np.ndarray]:
-    estimate = explanation.estimate
+    estimate, images = explanation.estimate, explanation.cells.images().count
     cells = {"contrast": estimate.contrast, "standard_error": estimate.standard_error, "iss": estimate.iss}
     return {
         "stamps": np.array(explanation.stamp, np.int64),
-        **{name: values.float().cpu().numpy() for name, values in cells.items()},
+        **{name: values[:images].float().cpu().numpy() for name, values in cells.items()},
         "actions": explanation.actions.physical[0].float().cpu().numpy(),
     }
 

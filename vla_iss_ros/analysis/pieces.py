@@ -7,15 +7,16 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from vla_iss_ros.analysis.cell_description import cells_of, describe_cells
 from vla_iss_ros.analysis.frame_table import FrameRow
-from vla_iss_ros.iss.cells import CellGrid, View
+from vla_iss_ros.iss.cells import Cells
 from vla_iss_ros.render.files import write_atomically
 
 
@@ -25,10 +26,10 @@ class Maps:
 
     ``stamps`` int64 [F], ns. ``contrast``, ``standard_error`` and ``iss``: float32 [F, C], units of delta; the errors
     of interpolated frames are NaN. ``actions`` float32 [F, T, A]: the unperturbed answer in physical units, NaN where
-    interpolated. Upsampled by :class:`CellGrid`, a map equals the one that the node publishes.
+    interpolated. Upsampled by its cells, a map equals the one that the node publishes.
     """
 
-    cells: CellGrid
+    cells: Cells
     stamps: np.ndarray
     contrast: np.ndarray
     standard_error: np.ndarray
@@ -54,7 +55,7 @@ class Maps:
 
     def to_bytes(self, metadata: Mapping[str, Any]) -> bytes:
         """Return a compressed NumPy archive: the arrays, and ``metadata`` with the cells' geometry as JSON text."""
-        about = json.dumps({**metadata, "cells": asdict(self.cells)})
+        about = json.dumps({**metadata, "cells": describe_cells(self.cells)})
         stream = io.BytesIO()
         arrays = {name: getattr(self, name) for name in self.ARRAYS}
         np.savez_compressed(stream, metadata=np.array(about), **arrays)
@@ -66,9 +67,7 @@ class Maps:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             metadata = json.loads(str(archive["metadata"]))
             arrays = {name: archive[name] for name in cls.ARRAYS}
-        described = metadata.pop("cells")
-        views = tuple(View(**{**view, "content": tuple(view["content"])}) for view in described.pop("views"))
-        return cls(CellGrid(views, **described), **arrays), metadata
+        return cls(cells_of(metadata.pop("cells")), **arrays), metadata
 
     @classmethod
     def joined(cls, parts: Sequence[Maps]) -> Maps:

@@ -18,11 +18,11 @@ from vla_iss_ros.bags.source import OpenSource, Segment, Source, SourceFrame
 from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.region_map import RegionMap
-from vla_iss_ros.policies.donors import donors_for
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.loading import load_policy
 from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
+from vla_iss_ros.policies.recorded import Recorded
 from vla_iss_ros.regions.label_images import RegionError, regions_from_labels
 from vla_iss_ros.regions.recorded import LabelReader
 from vla_iss_ros.settings import check
@@ -149,8 +149,8 @@ class Analyst:
         if self._explainer is None or self._settings != values:
             self._explainer = None  # its memory is needed
             policy = load_fitting(settings)
-            donors = donors_for(policy, settings.donors, required=settings.baseline == "donor")
-            self._explainer, self._settings = Explainer(policy, settings, donors), values
+            explainer = Recorded.of(policy, settings).explainer(policy, settings)
+            self._explainer, self._settings = explainer, values
         return self._explainer
 
 

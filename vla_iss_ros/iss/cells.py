@@ -44,6 +44,9 @@ class Cells(Protocol):
     def of_words(self, values: Tensor) -> Tensor:
         """Return the values of the words alone, [W] of [C]."""
 
+    def images(self) -> Cells:
+        """Return the cells of the cameras alone, which come first."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -102,6 +105,10 @@ class CellGrid:
     def of_words(self, values: Tensor) -> Tensor:
         """Return none of ``values`` [C]."""
         return values[:0]
+
+    def images(self) -> CellGrid:
+        """Return all cells."""
+        return self
 
     @property
     def positions(self) -> Tensor:

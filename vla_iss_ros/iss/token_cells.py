@@ -192,6 +192,10 @@ class TokenCells:
         """Return the values of the words alone, [W] of [C]."""
         return values[self.image_count :]
 
+    def images(self) -> TokenCells:
+        """Return the cells of the cameras alone, which come first."""
+        return TokenCells(self.views, (), (), self.length)
+
     def normalised_by_view(self, values: Tensor) -> Tensor:
         """Return ``values`` [C] over their mean within each camera and within the words: what modalities can share."""
         view = self.positions[:, 0]
