@@ -54,6 +54,7 @@ def test_nothing_is_explained_when_nobody_would_hear_of_it(outputs, diagnostics,
     pipeline = SimpleNamespace(
         waiters=waiters,
         _outputs=SimpleNamespace(wanted=lambda: outputs),
+        _attributions=SimpleNamespace(wanted=lambda: False),
         _node=SimpleNamespace(count_subscribers=lambda topic: diagnostics),
         _explain=explain,
     )

@@ -18,6 +18,7 @@ from vla_iss_ros.analysis.policy_answers import (
 )
 from vla_iss_ros.analysis.policy_geometry import check_alignment, check_polarity
 from vla_iss_ros.analysis.policy_subject import FAIL, SKIP, Check, Subject
+from vla_iss_ros.analysis.policy_tokens import check_token_alignment, check_tokens
 from vla_iss_ros.analysis.policy_use import check_sensitivity, check_time
 from vla_iss_ros.iss.evaluation import out_of_memory
 from vla_iss_ros.iss.observation import Observation
@@ -35,6 +36,8 @@ CHECKS: tuple[tuple[str, Callable[[Subject], Check]], ...] = (
     ("shared noise", check_noise),
     ("polarity", check_polarity),
     ("alignment", check_alignment),
+    ("tokens", check_tokens),
+    ("token alignment", check_token_alignment),
     ("sensitivity", check_sensitivity),
     ("time", check_time),
 )

@@ -43,12 +43,12 @@ def check_polarity(subject: Subject) -> Check:
 
 def check_alignment(subject: Subject) -> Check:
     """Does a square painted into a camera's image appear in the policy's where the cells say, and nowhere else?"""
-    flat = _flat(subject.observations[0])
+    flat = flat_scene(subject.observations[0])
     before = subject.policy.preprocess(flat)
     offset, stray = 0.0, 0.0
     for view in CellGrid.over(before, SIDE).views:
         for place in PLACES:
-            after = subject.policy.preprocess(_with_square(flat, view.name, place))
+            after = subject.policy.preprocess(with_square(flat, view.name, place))
             leaks = [
                 name for name in before.images if name != view.name and _moved(before, after, name).any()
             ]
@@ -74,21 +74,23 @@ def check_alignment(subject: Subject) -> Check:
     return Check("alignment", PASS if good else FAIL, figure, "" if good else remedy, values)
 
 
-def _flat(observation: Observation) -> Observation:
+def flat_scene(observation: Observation) -> Observation:
+    """Return the observation with grey images."""
     images = {name: np.full_like(image, GREY) for name, image in observation.images.items()}
     return dataclasses.replace(observation, images=images)
 
 
-def _square(size: tuple[int, ...], place: tuple[float, float]) -> tuple[int, int, int, int]:
+def square_of(size: tuple[int, ...], place: tuple[float, float]) -> tuple[int, int, int, int]:
     """Return the square's top, left, bottom and right in pixels of the camera."""
     (height, width), (down, across) = size[:2], place
     top, left = int(down * height), int(across * width)
     return top, left, top + max(1, height // SQUARE), left + max(1, width // SQUARE)
 
 
-def _with_square(flat: Observation, camera: str, place: tuple[float, float]) -> Observation:
+def with_square(flat: Observation, camera: str, place: tuple[float, float]) -> Observation:
+    """Return a grey scene with a white square before one camera."""
     image = flat.images[camera].copy()
-    top, left, bottom, right = _square(image.shape, place)
+    top, left, bottom, right = square_of(image.shape, place)
     image[top:bottom, left:right] = WHITE
     return dataclasses.replace(flat, images={**flat.images, camera: image})
 
@@ -102,7 +104,7 @@ def _expected(
     view: View, size: tuple[int, ...], place: tuple[float, float]
 ) -> tuple[float, float, float, float]:
     """Return where the square belongs in the policy's image: top, left, bottom and right, in its pixels."""
-    top, left, bottom, right = _square(size, place)
+    top, left, bottom, right = square_of(size, place)
     up, aside, height, width = view.content
     tall, wide = height / size[0], width / size[1]
     return up + top * tall, aside + left * wide, up + bottom * tall, aside + right * wide

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vla_iss_ros.analysis.policy_check import TOLERANCE, check_policy
 from vla_iss_ros.analysis.policy_frames import frames_of_bag, sample_frames, synthetic_frames
-from vla_iss_ros.analysis.policy_subject import FAIL, Check
+from vla_iss_ros.analysis.policy_subject import FAIL, PASS, Check
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics
 from vla_iss_ros.cli.bag_topics import add_image_option, image_topics
@@ -50,8 +50,8 @@ def _show(checks: Sequence[Check]) -> int:
         if check.remedy:
             print(f"      {'':<16}  -> {check.remedy}")
     failed = [check.name for check in checks if check.status == FAIL]
-    named = f": {', '.join(failed)}" if failed else ""
-    print(f"{PROGRAM}: {len(failed)} of {len(checks)} checks failed{named}")
+    passed = sum(check.status == PASS for check in checks)
+    print(f"{PROGRAM}: {passed} passed, {len(failed)} failed")
     return len(failed)
 
 

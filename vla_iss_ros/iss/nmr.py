@@ -74,7 +74,7 @@ def top_membership(values: Tensor, count: int) -> Tensor:
 
 def _membership(values: Tensor, threshold: Tensor, count: int) -> Tensor:
     above, tied = values > threshold, values == threshold
-    share = (count - above.sum()) / tied.sum()
+    share = (count - above.sum()).double() / tied.sum()
     return above.double() + tied.double() * share
 
 

@@ -61,5 +61,6 @@ class RegionMap:
             if camera not in self.views:
                 raise KeyError(f"no regions for camera '{camera}'; have {sorted(self.views)}")
             share = torch.from_numpy((self.views[camera] == NUISANCE).astype(np.float32))[None, None]
-            shares.append(functional.interpolate(share, size=size, mode="area")[0, 0])
+            # Averages of ones are rounded, some above 1.
+            shares.append(functional.interpolate(share, size=size, mode="area")[0, 0].clamp_(0, 1))
         return torch.stack(shares)

@@ -166,10 +166,14 @@ class TokenCells:
 
     def means(self, values: Tensor) -> Tensor:
         """Return the mean over each cell's tokens of ``values`` [L], float64 [C]."""
+        owner = self.owners
+        return self.sums(values) / torch.bincount(owner[owner >= 0], minlength=self.count)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Return the sum over each cell's tokens of ``values`` [L], float64 [C]."""
         owner, values = self.owners, values.double().cpu()
         inside = owner >= 0
-        sums = torch.zeros(self.count, dtype=torch.float64).index_add_(0, owner[inside], values[inside])
-        return sums / torch.bincount(owner[inside], minlength=self.count)
+        return torch.zeros(self.count, dtype=torch.float64).index_add_(0, owner[inside], values[inside])
 
     def maps(self, values: Tensor, size: tuple[int, int]) -> Tensor:
         """Return cell values [M, C] as maps of the cameras' images, float32 [M, V, h, w], each view at ``size``."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from vla_iss_ros.iss.attributions import make_attributors
 from vla_iss_ros.iss.divergences import for_policy
 from vla_iss_ros.iss.estimators import REGISTRY
 from vla_iss_ros.iss.explain import Explainer
@@ -16,6 +18,7 @@ from vla_iss_ros.policies.recorded import Recorded
 from vla_iss_ros.ros.agreement import TASK as AGREEMENT
 from vla_iss_ros.ros.agreement import CommandedActions
 from vla_iss_ros.ros.alarms import Alarm
+from vla_iss_ros.ros.attribution_outputs import AttributionOutputs
 from vla_iss_ros.ros.decoding import Decoder
 from vla_iss_ros.ros.diagnostics import Status
 from vla_iss_ros.ros.inputs import Frame
@@ -39,9 +42,17 @@ class ExplainingPipeline:
         self.check(settings)
         self._node = node
         self._commands = CommandedActions(node, node.faults, self.policy, settings)
+        self._attributors = make_attributors(self.policy, settings, self._recorded.means)
+        cameras = self.policy.spec.camera_names
         try:
-            self._outputs = Outputs(node, self.policy.spec.camera_names)
+            self._outputs = Outputs(node, cameras)
         except Exception:
+            self._commands.close()
+            raise
+        try:
+            self._attributions = AttributionOutputs(node, cameras, self._attributors)
+        except Exception:
+            self._outputs.close()
             self._commands.close()
             raise
         self._explainer: tuple[Any, Explainer] | None = None
@@ -72,7 +83,8 @@ class ExplainingPipeline:
     def process(self, frame: Frame, decoder: Decoder, settings: Any, check: Callable[[], None]) -> None:
         """Explain ``frame`` and publish the result; do nothing when nobody would hear of it."""
         number = self.waiters.waiting
-        if not number and not self._outputs.wanted() and not self._node.count_subscribers("/diagnostics"):
+        listened = self._outputs.wanted() or self._attributions.wanted()
+        if not number and not listened and not self._node.count_subscribers("/diagnostics"):
             raise CancelledError
         try:
             result = self._explain(frame, decoder, settings, check, full=number > 0)
@@ -102,6 +114,11 @@ class ExplainingPipeline:
         result = Result(frame, observation, regions, explanation, headline, level)
         self._outputs.publish(result, settings, check)
         published = time.monotonic()
+        attribute = {
+            name: partial(each.explain, observation, regions) for name, each in self._attributors.items()
+        }
+        self._attributions.publish(result, attribute, settings, check)
+        attributed = time.monotonic()
         answer = explanation.actions.physical[0].float().cpu().numpy()
         self._commands.compare(answer, frame, observation, settings, check)
         seconds = {
@@ -111,7 +128,8 @@ class ExplainingPipeline:
             "explain": explained - decoded,
             "publish": published - explained,
             "latency": published - frame.arrived,
-            "compare actions": time.monotonic() - published,
+            "attributions": attributed - published,
+            "compare actions": time.monotonic() - attributed,
         }
         with self._lock:
             self._latest = (result, seconds, dict(self._stream.forgotten))
@@ -133,6 +151,7 @@ class ExplainingPipeline:
             reasons, self._reset_asked = list(self._reset_asked), {}
         if reasons:
             self._outputs.reset()
+            self._attributions.reset()
             self._explainer = None
             self._alarm.reset()
             self._commands.reset()
@@ -151,4 +170,5 @@ class ExplainingPipeline:
     def close(self) -> None:
         """Destroy the publishers."""
         self._outputs.close()
+        self._attributions.close()
         self._commands.close()

@@ -13,7 +13,7 @@ from rclpy.lifecycle import LifecycleNodeMixin
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Float32
+from std_msgs.msg import Float32, String
 from visualization_msgs.msg import Marker
 
 from vla_iss_ros.iss.explanation import Explanation
@@ -21,6 +21,7 @@ from vla_iss_ros.iss.nmr import NuisanceMassRatio
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.messages.encoding import encode_compressed_image, encode_image
+from vla_iss_ros.messages.word_saliency import encode_words
 from vla_iss_ros.render.chart import draw_chart
 from vla_iss_ros.render.overlay import LEVEL_COLOURS, Legend, Scale, draw_overlay, draw_regions
 from vla_iss_ros.render.text import FOREGROUND, with_interval
@@ -74,6 +75,7 @@ class Outputs:
         self._errors = {camera: self._images(f"{camera}/stderr") for camera in cameras}
         self._regions = {camera: self._images(f"{camera}/regions") for camera in cameras}
         self._nmr = self._publisher(Float32, "nmr", 10)
+        self._words = self._publisher(String, "instruction_saliency", 10)
         self._chart = self._images("chart")
         self._marker = self._publisher(Marker, "marker", 10)
 
@@ -97,6 +99,11 @@ class Outputs:
         result = shrink(result, settings.picture_size)
         if not math.isnan(result.headline.value):
             self._nmr.publish(Float32(data=float(result.headline.value)))
+        explanation = result.explanation
+        if explanation.words and _wanted(self._words):
+            self._words.publish(
+                encode_words(explanation.words, explanation.stamp, explanation.method, String)
+            )
         for camera, message in result.frame.images.items():
             check()
             self._publish_maps(result, camera, message.header)
@@ -230,8 +237,15 @@ def _legend(result: Result, camera: str, adapts: bool) -> Legend:
         state=_state(result),
         adapts=adapts,
         level=LEVEL_WORDS.get(result.level, ""),
-        words=[(word, math.nan) for word in result.observation.instruction.split()],
+        words=_words(result),
     )
+
+
+def _words(result: Result) -> list[tuple[str, float]]:
+    """Return the instruction's words with their contrast, NaN where it was not measured."""
+    if result.explanation.words:
+        return [(each.word, each.contrast) for each in result.explanation.words]
+    return [(word, math.nan) for word in result.observation.instruction.split()]
 
 
 def _state(result: Result) -> str:

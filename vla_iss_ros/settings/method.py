@@ -131,6 +131,14 @@ METHOD: tuple[Setting, ...] = (
         "nmr_size", 128, "Side that every view is brought to before positions are ranked.", "px", 7, 1024
     ),
     Setting(
+        "attributions",
+        "none",
+        "Also show what is not ISS, over the same tokens: attention, token_norm, gradient_input, knock_out, or all "
+        "that the policy allows; labelled, on topics of their own.",
+        choices=("none", "attention", "token_norm", "gradient_input", "knock_out", "all"),
+        fixed=True,
+    ),
+    Setting(
         "effects", True, "Measure the effect of each camera, of the instruction and of the state as well."
     ),
 )

@@ -1,0 +1,112 @@
+"""What token space costs beside pixel space on the shipped policy, and how often its vision tower runs.
+
+Both explain the same frames of the sample bag with N samples and the same number of cells a camera, alternating in one
+process; each time is a median. The mean embeddings are read from the file beside the policy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from vla_iss_ros import settings
+from vla_iss_ros.analysis.policy_frames import sample_frames
+from vla_iss_ros.iss.explain import Explainer
+from vla_iss_ros.iss.observation import Observation
+from vla_iss_ros.policies.loading import load_policy
+from vla_iss_ros.policies.recorded import Recorded
+
+BLOCK = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; return 0."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    parser.add_argument("--samples", type=int, default=100, metavar="N", help="(%(default)s)")
+    parser.add_argument("--policy", default="builtin", metavar="TYPE[:PATH]", help="(%(default)s)")
+    options = parser.parse_args(arguments)
+    repeats = 5 if options.quick else 25
+    policy = load_policy(options.policy, "auto")
+    towers = Towers(policy)
+    frames = sample_frames(policy)
+    grid = policy.spec.cameras[0].token_grid
+    if grid is None or not frames:
+        parser.error(f"policy {options.policy} has no image tokens, or the sample bag does not fit it")
+    common = {"policy": options.policy, "samples": options.samples, "effects": False}
+    spaces = {
+        "pixel": {**common, "grid": -(-grid[0] // BLOCK)},
+        "token": {**common, "space": "token", "token_block": BLOCK},
+    }
+    for estimator in ("spatial", "emulator"):
+        print(f"estimator {estimator}, N = {options.samples}, {len(frames)} frames, {repeats} repeats")
+        ratio, runs = compare(policy, towers, spaces, estimator, frames, repeats)
+    print(f"token / pixel time at N = {options.samples}: {ratio:.2f}; vision tower runs: {runs}")
+    return 0
+
+
+def compare(
+    policy: Any,
+    towers: Towers,
+    spaces: dict[str, dict[str, Any]],
+    estimator: str,
+    frames: Sequence[Observation],
+    repeats: int,
+) -> tuple[float, int]:
+    """Print one line a space; return the ratio of median times, and tower runs a frame in token space."""
+    explainers: dict[str, Explainer] = {}
+    for name, values in spaces.items():
+        checked = settings.check({**values, "estimator": estimator})
+        explainers[name] = Recorded.of(policy, checked).explainer(policy, checked)
+        explainers[name].explain(frames[0])
+    times: dict[str, list[float]] = {name: [] for name in spaces}
+    inside: dict[str, list[float]] = {name: [] for name in spaces}
+    runs = {}
+    for repeat in range(repeats):
+        frame = frames[repeat % len(frames)]
+        for name, explainer in explainers.items():
+            before, started = towers.runs, time.perf_counter()
+            explanation = explainer.explain(frame)
+            times[name].append(time.perf_counter() - started)
+            inside[name].append(explanation.seconds["policy"])
+            runs[name] = towers.runs - before
+    for name in spaces:
+        whole, policy_time = statistics.median(times[name]), statistics.median(inside[name])
+        print(
+            f"  {name}: {whole * 1e3:.1f} ms a frame, {policy_time * 1e3:.1f} ms of it within the policy; "
+            f"vision tower runs: {runs[name]}"
+        )
+    return statistics.median(times["token"]) / statistics.median(times["pixel"]), runs["token"]
+
+
+class Towers:
+    """Counts how often the vision tower runs on all cameras."""
+
+    def __init__(self, policy: Any) -> None:
+        self._images = 0
+        self._cameras = len(policy.spec.cameras)
+        self._wrap(policy.network)
+
+    @property
+    def runs(self) -> int:
+        """Runs over all cameras so far."""
+        return self._images // self._cameras
+
+    def _wrap(self, network: Any) -> None:
+        embed: Callable[[torch.Tensor], torch.Tensor] = network.embed_images
+
+        def counted(images: torch.Tensor) -> torch.Tensor:
+            self._images += 1
+            return embed(images)
+
+        network.embed_images = counted
+
+
+if __name__ == "__main__":
+    sys.exit(main())
