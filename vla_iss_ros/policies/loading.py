@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import torch
@@ -15,6 +16,8 @@ from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
 
 NONE = Permissions()
+ENTRY_POINTS = "vla_iss_ros.policies"
+REQUIRED = ("spec", "device", "preprocess", "sample_noise", "run_pixels")
 
 
 def shipped_samples() -> Path:
@@ -51,9 +54,29 @@ def choose_device(name: str) -> torch.device:
 def load_policy(name: str, device: str = "auto", permissions: Permissions = NONE) -> Policy:
     """Load ``TYPE[:PATH]``; raises PolicyError in one line with what is wrong and what to do."""
     kind, _, path = name.partition(":")
-    if kind not in REGISTRY:
-        raise PolicyError(f"policy must be TYPE[:PATH] with TYPE one of {', '.join(REGISTRY)}, got '{name}'")
-    return REGISTRY[kind](path, choose_device(device), permissions)
+    if kind in REGISTRY:
+        return REGISTRY[kind](path, choose_device(device), permissions)
+    others = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    if kind not in others:
+        known = ", ".join([*REGISTRY, *sorted(others)])
+        raise PolicyError(
+            f"policy must be TYPE[:PATH] with TYPE one of {known}, got '{name}'; a package of yours can add one with "
+            f"an entry point of the group {ENTRY_POINTS}"
+        )
+    return _load_installed(others[kind], path, choose_device(device))
+
+
+def _load_installed(entry: EntryPoint, path: str, device: torch.device) -> Policy:
+    """Load a policy that an installed package brings: its entry point is called with the path and the device."""
+    try:
+        policy: Policy = entry.load()(path, device)
+        lacking = [name for name in REQUIRED if not hasattr(policy, name)]
+    except Exception as error:  # code of others may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise PolicyError(f"policy '{entry.name}' of {entry.value} did not load: {reason}") from error
+    if lacking:
+        raise PolicyError(f"policy '{entry.name}' of {entry.value} has no {lacking[0]}; see docs/policies.md")
+    return policy
 
 
 def _load_builtin(path: str, device: torch.device, permissions: Permissions) -> Policy:
