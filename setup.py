@@ -82,6 +82,7 @@ setup(
             "demo = vla_iss_ros.cli.demo:main",
             "gather_donors = vla_iss_ros.cli.gather_donors:main",
             "compute_means = vla_iss_ros.cli.compute_means:main",
+            "compare_bags = vla_iss_ros.cli.compare_bags:main",
             "correlate = vla_iss_ros.cli.correlate:main",
             "check_policy = vla_iss_ros.cli.check_policy:main",
             "export_policy = vla_iss_ros.cli.export_policy:main",
