@@ -28,7 +28,7 @@ def recording(launch, probe, small, checkpoint, tmp_path_factory):
         image_reliability="reliable",
     )
     probe.until(lambda: "recording /policy_node/output/action_chunk" in recorder.log, "the recorder ready")
-    outputs = 5 * len(CAMERAS) + 3
+    outputs = 5 * len(CAMERAS) + 4
     probe.until(lambda: recorder.log.count("recording /iss_node/output/") == outputs, "the recorder ready")
     player = launch("bag_player", bag=str(write_bag(directory / "tiny")), rate=0.25, wait_for_subscribers=2)
     probe.until(lambda: player.process.poll() is not None, "the bag's end")

@@ -1,5 +1,6 @@
 """What nobody listens to is not made."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ from sensor_msgs.msg import Image
 
 from vla_iss_ros.iss.nmr import NuisanceMassRatio
 from vla_iss_ros.iss.region_map import RegionMap
+from vla_iss_ros.iss.words import WordSaliency
 from vla_iss_ros.ros import outputs as module
 from vla_iss_ros.ros.outputs import Outputs, Result
 from vla_iss_ros.settings import check
@@ -29,7 +31,8 @@ class FakeNode:
 
 
 class FakeExplanation:
-    samples, stop_reason = 8, "samples"
+    samples, stop_reason, stamp, method = 8, "samples", 7, "ISS"
+    words = (WordSaliency("press", 0.5, 0.1),)
 
     def __init__(self):
         self.maps = 0
@@ -81,6 +84,12 @@ def test_each_output_comes_alone_with_the_images_header(name):
     assert node.published[1][1].header.frame_id == "front_camera"
 
 
+def test_words_come_as_json_where_somebody_listens():
+    node, _, _ = publish({"instruction_saliency"})
+    assert [each for each, _ in node.published] == ["nmr", "instruction_saliency"]
+    assert json.loads(node.published[1][1].data)["words"][0]["word"] == "press"
+
+
 def test_an_undefined_nmr_is_not_published_and_the_marker_says_why():
     node, _, _ = publish({"marker"}, value=float("nan"))
     ((name, marker),) = node.published
@@ -96,7 +105,7 @@ def test_close_destroys_every_publisher():
     node, _, outputs = publish(set())
     outputs.close()
     outputs.close()
-    assert node.destroyed == 8
+    assert node.destroyed == 9
 
 
 @pytest.mark.parametrize(
