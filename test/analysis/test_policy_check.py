@@ -8,7 +8,8 @@ from checked_policy import CheckedPolicy, see
 from vla_iss_ros.analysis.policy_check import CHECKS, check_policy
 from vla_iss_ros.iss.observation import Actions, Prepared
 from vla_iss_ros.policies.exported import ExportedPolicy
-from vla_iss_ros.policies.manifest import ActionEntry, Camera, Graph, Manifest, NoiseEntry
+from vla_iss_ros.policies.manifest import ActionEntry, Camera, Manifest, NoiseEntry
+from vla_iss_ros.policies.manifest_graphs import Graph
 from vla_iss_ros.policies.resizing import Resize
 
 FRAMES = [see(seed) for seed in range(3)]

@@ -1,5 +1,7 @@
 import pytest
 
+from vla_iss_ros.analysis import policy_use
+from vla_iss_ros.cli import check_policy
 from vla_iss_ros.cli.export_policy import main
 from vla_iss_ros.policies.loading import load_policy
 
@@ -16,18 +18,27 @@ def test_the_shipped_policy_is_exported(shipped):
     assert status == 0
     policy = load_policy(f"exported:{out}", "cpu")
     assert (policy.spec.name, policy.spec.camera_names) == ("clean", ("front", "wrist"))
-    assert sorted(path.name for path in out.iterdir()) == ["graph.onnx", "manifest.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["act.onnx", "encode.onnx", "manifest.json"]
     assert sorted(path.name for path in out.parent.iterdir()) == ["clean"]
 
 
 def test_one_line_tells_what_was_written(tmp_path, capsys):
     out = tmp_path / "clean"
-    assert main(["--out", str(out), "--kind", "pt2"]) == 0
+    assert main(["--out", str(out), "--kind", "pt2", "--space", "pixel"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out.startswith("export_policy: wrote builtin as pt2, 2.")
     assert printed.out.endswith(f"use it as policy exported:{out}\n")
     assert printed.out.count("\n") == 1
+
+
+def test_what_was_written_passes_every_check(shipped, capsys, monkeypatch):
+    # The speed of the computer that runs the tests is not judged.
+    monkeypatch.setattr(policy_use, "WORST_RATIO", float("inf"))
+    assert check_policy.main(["--policy", f"exported:{shipped[0]}", "--device", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "check_policy: 12 passed, 0 failed"
+    assert [line[:4] for line in lines if "token" in line] == ["pass", "pass"]
 
 
 @pytest.mark.parametrize(

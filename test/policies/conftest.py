@@ -35,7 +35,10 @@ def write_checkpoint(tmp_path):
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory):
-    """Return a directory with tiny.safetensors and its exports onnx and pt2; not to be changed."""
+    """Return a directory with tiny.safetensors and its exports; not to be changed.
+
+    onnx and pt2 are of one graph, onnx_token and pt2_token of two.
+    """
     directory = tmp_path_factory.mktemp("exports")
 
     def change(tensors):
@@ -44,25 +47,42 @@ def exports(tmp_path_factory):
 
     path = save_tiny(directory / "tiny.safetensors", change)
     for kind in ("onnx", "pt2"):
-        export_policy(load_builtin(path, torch.device("cpu")), directory / kind, kind)
+        policy = load_builtin(path, torch.device("cpu"))
+        export_policy(policy, directory / kind, kind, "pixel")
+        export_policy(policy, directory / f"{kind}_token", kind)
     return directory
 
 
 @pytest.fixture
 def onnx_copy(exports, tmp_path):
-    """Return a copy of the exported ONNX policy that a test may damage."""
+    """Return a copy of the exported ONNX policy of one graph that a test may damage."""
     return shutil.copytree(exports / "onnx", tmp_path / "copy")
+
+
+@pytest.fixture
+def token_copy(exports, tmp_path):
+    """Return a copy of the exported ONNX policy of two graphs that a test may damage."""
+    return shutil.copytree(exports / "onnx_token", tmp_path / "token_copy")
 
 
 @pytest.fixture
 def edit(onnx_copy):
     """Return a function that changes the manifest of ``onnx_copy``: it is handed the parsed JSON."""
+    return _editor(onnx_copy)
 
+
+@pytest.fixture
+def edit_token(token_copy):
+    """Return the same for ``token_copy``."""
+    return _editor(token_copy)
+
+
+def _editor(directory):
     def apply(change):
-        path = onnx_copy / "manifest.json"
+        path = directory / "manifest.json"
         values = json.loads(path.read_text())
         change(values)
         path.write_text(json.dumps(values))
-        return onnx_copy
+        return directory
 
     return apply

@@ -1,22 +1,24 @@
 import dataclasses
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 import torch
 from policy_observations import observe
 
-from vla_iss_ros.policies import exported
+from vla_iss_ros.policies import exported_loading
 from vla_iss_ros.policies.errors import PolicyError
-from vla_iss_ros.policies.exported import ExportedPolicy, load_exported
+from vla_iss_ros.policies.exported import ExportedPolicy, ExportedTokenPolicy
+from vla_iss_ros.policies.exported_loading import load_exported
 from vla_iss_ros.policies.manifest import (
     ActionEntry,
     Camera,
-    Graph,
     InstructionEntry,
     Manifest,
     NoiseEntry,
 )
-from vla_iss_ros.policies.protocol import Policy
+from vla_iss_ros.policies.manifest_graphs import Graph, SegmentEntry, TokenEntry
+from vla_iss_ros.policies.protocol import Policy, TokenPolicy
 from vla_iss_ros.policies.resizing import Resize
 
 CPU = torch.device("cpu")
@@ -86,6 +88,79 @@ def test_answers_of_another_shape_are_refused():
         policy.run_pixels(policy.preprocess(see()), {}, noise)
 
 
+# Four by four patches of the camera, of which the letterbox fills two rows of two; then the words.
+TOKENS = TokenEntry(
+    encode=Graph("encode.onnx", "onnx", "0" * 64, "tokens"),
+    act=Graph("act.onnx", "onnx", "1" * 64, "actions"),
+    input="tokens",
+    shape=(20, 3),
+    segments=(
+        SegmentEntry("camera", 0, 16, "front", (4, 4)),
+        SegmentEntry("instruction", 16, 19),
+        SegmentEntry("template", 19, 20),
+    ),
+)
+
+
+class PatchGraph:
+    inputs = ("image", "w")
+
+    def run(self, feeds):
+        patches = torch.nn.functional.avg_pool2d(feeds["image"], 2).flatten(2).transpose(1, 2)
+        words = feeds["w"][:, :, None].expand(-1, -1, 3).float()
+        return torch.cat([patches, words, torch.zeros(len(words), 1, 3)], 1)
+
+
+class SumGraph:
+    inputs = ("tokens", "z")
+
+    def run(self, feeds):
+        return feeds["tokens"].sum(1, keepdim=True) + feeds["z"]
+
+
+def token_policy(**changes):
+    entry = InstructionEntry("w", ("button", "press"), 3)
+    manifest = dataclasses.replace(
+        MANIFEST, graph=None, tokens=dataclasses.replace(TOKENS, **changes), instruction=entry
+    )
+    return ExportedTokenPolicy(manifest, PatchGraph(), SumGraph(), CPU)
+
+
+def test_segments_are_laid_over_words_and_without_padding():
+    policy = token_policy()
+    assert isinstance(policy, TokenPolicy)
+    camera, words, template = policy.encode(policy.preprocess(see(instruction="Press it"))).segments
+    # Rows 2 to 6 of 8 pixels are rows 1 to 3 of 4 patches.
+    assert (camera.name, camera.grid, camera.content) == ("front", (4, 4), (1.0, 0.0, 2.0, 4.0))
+    assert (words.start, words.stop, words.words, words.word_of) == (16, 18, ("press", "it"), (0, 1))
+    assert (template.kind, template.start, template.stop) == ("template", 19, 20)
+    assert policy.spec.cameras[0].token_grid == (4, 4)
+    # Words beyond max_words reach no graph.
+    long = policy.encode(policy.preprocess(see(instruction="press it press it press")))
+    assert long.segments[1].words == ("press", "it", "press")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_tokens_and_pixels_meet_with_one_noise(count):
+    policy = token_policy()
+    base, noise = policy.preprocess(see()), policy.sample_noise(torch.Generator().manual_seed(1))
+    encoded = policy.encode(base)
+    tokens = policy.run_tokens(encoded, encoded.tokens.expand(count, -1, -1), noise)
+    pixels = policy.run_pixels(base, {"front": base.images["front"].expand(count, -1, -1, -1)}, noise)
+    torch.testing.assert_close(tokens.normalised, pixels.normalised)
+    torch.testing.assert_close(
+        tokens.normalised, (encoded.tokens.sum(1) + noise[:, 0]).expand(count, 3)[:, None]
+    )
+
+
+def test_tokens_of_another_shape_are_refused():
+    policy = token_policy(shape=(21, 3))
+    with pytest.raises(
+        PolicyError, match=r"encode of policy 'toy' answers \[1, 20, 3\] .* promises \[1, 21, 3\]"
+    ):
+        policy.encode(policy.preprocess(see()))
+
+
 def refused(directory, allow_pickle=False):
     with pytest.raises(PolicyError) as caught:
         load_exported(directory, CPU, allow_pickle)
@@ -102,7 +177,7 @@ def test_graphs_must_be_the_manifests(edit, onnx_copy, tmp_path, monkeypatch):
     graph.unlink()
     assert "has no graph 'graph.onnx'" in refused(onnx_copy)
     graph.write_bytes(content)
-    monkeypatch.setitem(exported.LARGEST_FILE, "onnx", 10)
+    monkeypatch.setitem(exported_loading.LARGEST_FILE, "onnx", 10)
     assert "more than the 10 of kind onnx" in refused(onnx_copy)
 
 
@@ -139,3 +214,59 @@ def test_bytes_that_are_no_graph(edit, onnx_copy):
     edit(lambda values: values["graph"].update(kind="pt2"))
     assert "set allow_pickle if you trust the file's author" in refused(onnx_copy)
     assert "is not an archive of torch.export" in refused(onnx_copy, allow_pickle=True)
+
+
+def test_both_graphs_must_be_the_manifests(token_copy):
+    assert isinstance(load_exported(token_copy, CPU), ExportedTokenPolicy)
+    for file in ("encode.onnx", "act.onnx"):
+        content = (token_copy / file).read_bytes()
+        (token_copy / file).write_bytes(content[:-1] + b"x")
+        assert f"{file}' has sha256" in refused(token_copy)
+        (token_copy / file).unlink()
+        assert f"has no graph '{file}'" in refused(token_copy)
+        (token_copy / file).write_bytes(content)
+    load_exported(token_copy, CPU)
+
+
+def swap(values):
+    values["graphs"]["encode"], values["graphs"]["act"] = values["graphs"]["act"], values["graphs"]["encode"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (swap, "graph encode 'act.onnx' takes the inputs ['state', 'tokens', 'words'], its manifest names ["),
+        (lambda values: values["tokens"].update(input="prefix"), "graph act 'act.onnx' takes the inputs"),
+        (lambda values: values["cameras"][0].update(input="image"), "graph encode 'encode.onnx' takes"),
+        (lambda values: values.update(state=None), "graph act 'act.onnx' takes the inputs"),
+        (lambda values: values.update(noise={"input": "z", "shape": [4]}), "names ['tokens', 'z']"),
+        (
+            lambda values: values["tokens"].update(shape=[20, 8]),
+            "answers [3, 20, 16] to 3 rows, its manifest",
+        ),
+        (lambda values: values["tokens"].update(shape=[24, 16]), "correct tokens.shape"),
+        (lambda values: values["graphs"]["act"].update(output="logits"), "its manifest names 'logits'"),
+        (lambda values: values["graphs"]["act"].update(file="/etc/passwd"), "must lie in"),
+    ],
+)
+def test_graphs_that_do_not_fit_together_are_refused(edit_token, change, message):
+    assert message in refused(edit_token(change))
+
+
+def test_a_camera_whose_content_shows_no_token_is_refused(edit_token):
+    def change(values):
+        values["cameras"][0].update(resize="letterbox", content=[0, 0, 3, 16], pad=0.5)
+
+    assert "no token of camera 'front' lies in its content" in refused(edit_token(change))
+
+
+def test_an_input_that_neither_graph_takes_is_refused(edit_token, monkeypatch):
+    def change(values):
+        values["state"]["input"] = "joints"
+
+    directory = edit_token(change)
+    graphs = {"encode.onnx": ("front", "wrist", "words"), "act.onnx": ("tokens",)}
+    monkeypatch.setattr(
+        exported_loading, "_load_graph", lambda _, graph, *__: SimpleNamespace(inputs=graphs[graph.file])
+    )
+    assert "neither graph of policy 'tiny' takes 'joints'" in refused(directory)

@@ -51,8 +51,8 @@ def test_optional_entries(edit):
         (lambda values: values.pop("noise"), "lacks noise"),
         (lambda values: values["graph"].pop("sha256"), r"lacks graph\.sha256"),
         (
-            lambda values: values.update(format="vla_iss_ros.exported/2"),
-            "has format 'vla_iss_ros.exported/2'",
+            lambda values: values.update(format="vla_iss_ros.exported/3"),
+            "has format 'vla_iss_ros.exported/3'",
         ),
         (lambda values: values.update(extra=1), "extra is unknown"),
         (camera(mean=[0, 0, 0]), r"cameras\[0\]\.mean is unknown"),
@@ -78,6 +78,61 @@ def test_faults_are_named_in_one_line(edit, change, message):
     with pytest.raises(PolicyError, match=message) as caught:
         read_manifest(directory)
     assert "manifest.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_graphs_and_the_tokens_between_them_are_read(exports):
+    read = read_manifest(exports / "onnx_token")
+    assert read.graph is None
+    assert [graph.file for graph in read.graphs] == ["encode.onnx", "act.onnx"]
+    assert (read.tokens.input, read.tokens.shape) == ("tokens", (20, 16))
+    assert [(one.kind, one.name, one.start, one.stop, one.grid) for one in read.tokens.segments] == [
+        ("instruction", "", 0, 12, None),
+        ("camera", "front", 12, 16, (2, 2)),
+        ("camera", "wrist", 16, 20, (2, 2)),
+    ]
+    assert read.weights_hash not in [graph.sha256[:16] for graph in read.graphs]
+    assert len(read.weights_hash) == 16
+
+
+def tokens(**changes):
+    return lambda values: values["tokens"].update(changes)
+
+
+def segment(index, **changes):
+    return lambda values: values["tokens"]["segments"][index].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda values: values.pop("graphs"), "lacks graphs"),
+        (lambda values: values["graphs"].pop("act"), r"lacks graphs\.act"),
+        (lambda values: values["graphs"].update(decode={}), r"graphs\.decode is unknown"),
+        (lambda values: values["graphs"]["encode"].update(batch=3), r"graphs\.encode\.batch must be one of"),
+        (lambda values: values.update(graph={}), "graph is unknown"),
+        (lambda values: values.update(format="vla_iss_ros.exported/1"), "lacks graph"),
+        (lambda values: values.pop("tokens"), "lacks tokens"),
+        (tokens(shape=[20]), r"tokens\.shape must be a list of 2 whole numbers, got \[20\]"),
+        (tokens(shape=[20, 1e9]), r"tokens\.shape must be a whole number"),
+        (tokens(input="words"), "each input once"),
+        (tokens(segments=[]), r"tokens\.segments must be a list of one or more objects"),
+        (tokens(segments=[{"kind": "instruction", "start": 0}]), "at least one camera, got"),
+        (segment(1, kind="lidar"), r"segments\[1\]\.kind must be one of camera, instruction, .* got 'lidar'"),
+        (segment(1, name="top"), r"segments\[1\]\.name must be one of front, wrist, got 'top'"),
+        (segment(1, grid=[4, 4]), "its 16 tokens lie within the 20 of tokens.shape and apart from others"),
+        (segment(2, start=15), r"segments\[2\]\.start must be so that its 4 tokens lie .* got 15"),
+        (segment(2, start=17), "within the 20"),
+        (segment(0, start=-1), "start must be a whole number from 0"),
+        (segment(2, name="front"), "a camera or the instruction once, got 'camera front'"),
+        (segment(1, count=4), r"segments\[1\]\.count is unknown"),
+        (segment(0, kind="state"), r"lacks tokens\.segments\[0\]\.count"),
+        (lambda values: values.update(instruction=None), "instruction is null, got 'instruction'"),
+    ],
+)
+def test_faults_of_two_graphs_are_named_in_one_line(edit_token, change, message):
+    with pytest.raises(PolicyError, match=message) as caught:
+        read_manifest(edit_token(change))
     assert "\n" not in str(caught.value)
 
 

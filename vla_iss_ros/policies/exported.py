@@ -1,32 +1,20 @@
-"""A policy that lies in a directory: ``manifest.json`` and one graph, ONNX or torch.export."""
+"""A policy that lies in a directory: ``manifest.json`` and one graph or two, ONNX or torch.export."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
+from vla_iss_ros.iss.tokens import CAMERA, INSTRUCTION, Encoded, Segment
 from vla_iss_ros.policies.errors import PolicyError
-from vla_iss_ros.policies.manifest import MANIFEST, Graph, Manifest, read_manifest
-from vla_iss_ros.policies.observing import (
-    UNKNOWN_WORD,
-    camera_pixels,
-    require_instruction,
-    state_row,
-    word_indices,
-)
-from vla_iss_ros.policies.onnx_graph import load_onnx
+from vla_iss_ros.policies.manifest import Camera, Manifest
+from vla_iss_ros.policies.manifest_graphs import SegmentEntry
+from vla_iss_ros.policies.observing import camera_pixels, require_instruction, state_row, word_indices
 from vla_iss_ros.policies.protocol import CameraSpec, PolicySpec
-from vla_iss_ros.policies.pt2_graph import load_pt2
-
-# Of a protobuf message, which an ONNX file is; and what a graph with the weights of a large policy may take.
-LARGEST_FILE = {"onnx": 2 * 2**30, "pt2": 64 * 2**30}
-TRIAL_ROWS = 3
 
 
 class GraphRunner(Protocol):
@@ -54,14 +42,14 @@ class ExportedPolicy:
         state, noise = manifest.state, manifest.noise
         self.spec = PolicySpec(
             name=manifest.name,
-            cameras=tuple(CameraSpec(camera.name, camera.resize.size) for camera in manifest.cameras),
+            cameras=tuple(_camera_spec(camera, manifest) for camera in manifest.cameras),
             horizon=manifest.horizon,
             action_names=manifest.action.names,
             action_units=manifest.action.units,
             state_names=() if state is None else state.names,
             state_mean=None if state is None else state.mean,
             noise_shape=None if noise is None else noise.shape,
-            weights_hash=manifest.graph.sha256[:16],
+            weights_hash=manifest.weights_hash,
         )
 
     def preprocess(self, observation: Observation) -> Prepared:
@@ -71,7 +59,8 @@ class ExportedPolicy:
         empty instruction where the graph takes one.
         """
         images = self.resize(camera_pixels(observation, self.spec.camera_names, self.device))
-        inputs = {}
+        inputs: dict[str, Tensor] = {}
+        texts: tuple[str, ...] = ()
         if self.manifest.state is not None:
             names = self.manifest.state.names
             inputs[self.manifest.state.input] = state_row(observation, names, self.device)
@@ -80,8 +69,10 @@ class ExportedPolicy:
             entry = self.manifest.instruction
             words = word_indices(observation.instruction, entry.vocabulary, entry.max_words)
             inputs[entry.input] = words[None].to(self.device)
+            texts = tuple(observation.instruction.lower().split())
         boxes = {name: resize.content for name, resize in self._resizes.items()}
-        return Prepared(images, inputs, {name: box for name, box in boxes.items() if box is not None})
+        content = {name: box for name, box in boxes.items() if box is not None}
+        return Prepared(images, inputs, content, texts)
 
     def resize(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Bring images float32 [N, 3, H, W] in [0, 1] to the graph's size."""
@@ -98,17 +89,23 @@ class ExportedPolicy:
 
         Raises PolicyError for an answer of another shape than the manifest's, RuntimeError when the graph fails.
         """
-        count = max((len(rows) for rows in images.values()), default=1)
-        feeds = {
+        count = _count(images)
+        feeds = {**self._pictures(base, images), **base.inputs, **self._noise(noise)}
+        return self._answer(self._graph, feeds, count)
+
+    def _pictures(self, base: Prepared, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
             camera.input: images.get(camera.name, base.images[camera.name])
             for camera in self.manifest.cameras
         }
-        feeds.update(base.inputs)
-        if self.manifest.noise is not None and noise is not None:
-            feeds[self.manifest.noise.input] = noise
-        normalised = self._graph.run(
-            {name: rows.expand(count, *rows.shape[1:]) for name, rows in feeds.items()}
-        )
+
+    def _noise(self, noise: Tensor | None) -> dict[str, Tensor]:
+        if self.manifest.noise is None or noise is None:
+            return {}
+        return {self.manifest.noise.input: noise}
+
+    def _answer(self, graph: GraphRunner, feeds: Mapping[str, Tensor], count: int) -> Actions:
+        normalised = _run(graph, feeds, count)
         wanted = (count, self.manifest.horizon, len(self.manifest.action.names))
         if tuple(normalised.shape) != wanted:
             raise PolicyError(
@@ -118,77 +115,76 @@ class ExportedPolicy:
         return Actions(normalised, normalised * self._std + self._mean)
 
 
-def load_exported(directory: Path, device: torch.device, allow_pickle: bool = False) -> ExportedPolicy:
-    """Load a directory made by ``export_policy``; raises PolicyError in one line when it is not usable.
+class ExportedTokenPolicy(ExportedPolicy):
+    """The same from two graphs: ``encode`` makes tokens of images and words, ``act`` makes actions of tokens."""
 
-    The graph must have the hash that the manifest says, and is run once on three rows. ``allow_pickle`` is needed
-    for kind pt2, see ``pt2_graph``.
-    """
-    if not directory.is_dir():
-        raise PolicyError(f"no directory '{directory}'; give exported:PATH of one made by export_policy")
-    manifest = read_manifest(directory)
-    content = _read_graph(directory, manifest.graph)
-    where = f"graph '{directory / manifest.graph.file}'"
-    if manifest.graph.kind == "onnx":
-        graph: GraphRunner = load_onnx(content, where, manifest.graph.output, device)
-    else:
-        graph = load_pt2(content, where, device, allow_pickle)
-    if set(graph.inputs) != set(manifest.inputs):
-        raise PolicyError(
-            f"{where} takes the inputs {sorted(graph.inputs)}, its manifest names {sorted(manifest.inputs)}; "
-            f"correct {MANIFEST}"
+    def __init__(
+        self, manifest: Manifest, encoder: GraphRunner, actor: GraphRunner, device: torch.device
+    ) -> None:
+        assert manifest.tokens is not None
+        super().__init__(manifest, actor, device)
+        self._encoder = encoder
+        self._tokens = manifest.tokens
+
+    def encode(self, base: Prepared) -> Encoded:
+        """Run the graph ``encode`` on one observation; raises as ``run_pixels`` does."""
+        tokens = self._encode(base, {}, 1)
+        segments = [_segment(entry, base) for entry in self._tokens.segments]
+        return Encoded(tokens, tuple(segments), base.inputs)
+
+    def run_tokens(self, encoded: Encoded, tokens: Tensor, noise: Tensor | None) -> Actions:
+        """Act on N variants of the tokens with the graph ``act`` alone; raises as ``run_pixels`` does."""
+        return self._act(encoded.inputs, tokens, noise)
+
+    def run_pixels(self, base: Prepared, images: Mapping[str, Tensor], noise: Tensor | None) -> Actions:
+        """Act on N variants of ``base`` with both graphs; all rows share ``noise``.
+
+        Raises PolicyError for tokens or an answer of another shape than the manifest's, RuntimeError when a graph
+        fails.
+        """
+        return self._act(base.inputs, self._encode(base, images, _count(images)), noise)
+
+    def _encode(self, base: Prepared, images: Mapping[str, Tensor], count: int) -> Tensor:
+        tokens = _run(self._encoder, {**self._pictures(base, images), **base.inputs}, count)
+        wanted = (count, *self._tokens.shape)
+        if tuple(tokens.shape) != wanted:
+            raise PolicyError(
+                f"graph encode of policy '{self.spec.name}' answers {list(tokens.shape)} to {count} rows, its manifest "
+                f"promises {list(wanted)}; correct tokens.shape or export with a dynamic batch"
+            )
+        return tokens
+
+    def _act(self, inputs: Mapping[str, Tensor], tokens: Tensor, noise: Tensor | None) -> Actions:
+        feeds = {**inputs, **self._noise(noise), self._tokens.input: tokens}
+        return self._answer(self._graph, feeds, len(tokens))
+
+
+def _count(images: Mapping[str, Tensor]) -> int:
+    return max((len(rows) for rows in images.values()), default=1)
+
+
+def _run(graph: GraphRunner, feeds: Mapping[str, Tensor], count: int) -> Tensor:
+    """Run a graph on ``count`` rows of what it takes of ``feeds``."""
+    return graph.run({name: feeds[name].expand(count, *feeds[name].shape[1:]) for name in graph.inputs})
+
+
+def _camera_spec(camera: Camera, manifest: Manifest) -> CameraSpec:
+    segments = () if manifest.tokens is None else manifest.tokens.segments
+    grids = [segment.grid for segment in segments if segment.kind == CAMERA and segment.name == camera.name]
+    return CameraSpec(camera.name, camera.resize.size, grids[0] if grids else None, camera.resize.rule)
+
+
+def _segment(entry: SegmentEntry, base: Prepared) -> Segment:
+    """Lay a segment over one observation: its words, and a camera's padding in tokens."""
+    if entry.kind == INSTRUCTION:
+        words = base.words[: entry.stop - entry.start]
+        return Segment(
+            INSTRUCTION, entry.start, entry.start + len(words), words=words, word_of=tuple(range(len(words)))
         )
-    policy = ExportedPolicy(manifest, graph, device)
-    _try(policy, where)
-    return policy
-
-
-def _read_graph(directory: Path, graph: Graph) -> bytes:
-    """Return what is hashed, so that nothing else is loaded."""
-    path = (directory / graph.file).resolve()
-    if path.parent != directory.resolve():
-        raise PolicyError(
-            f"graph '{graph.file}' must lie in '{directory}' itself; correct graph.file in {MANIFEST}"
-        )
-    if not path.is_file():
-        raise PolicyError(f"'{directory}' has no graph '{graph.file}'; export the policy again")
-    size, largest = path.stat().st_size, LARGEST_FILE[graph.kind]
-    if size > largest:
-        raise PolicyError(f"graph '{path}' has {size} bytes, more than the {largest} of kind {graph.kind}")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PolicyError(f"graph '{path}' cannot be read: {error.strerror}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != graph.sha256:
-        raise PolicyError(
-            f"graph '{path}' has sha256 {found[:16]}..., its manifest says '{graph.sha256[:16]}...'; it was "
-            "changed or damaged, export or copy it again"
-        )
-    return content
-
-
-def _try(policy: ExportedPolicy, where: str) -> None:
-    """Run three grey rows: a graph that does not fit its manifest must not be found out on the robot."""
-    manifest, device = policy.manifest, policy.device
-    images = {
-        camera.name: torch.full((1, 3, *camera.resize.size), 0.5, device=device)
-        for camera in manifest.cameras
-    }
-    inputs = {}
-    if manifest.state is not None:
-        mean = manifest.state.mean or (0.0,) * len(manifest.state.names)
-        inputs[manifest.state.input] = torch.tensor(mean, device=device)[None]
-    if manifest.instruction is not None:
-        words = torch.full((1, manifest.instruction.max_words), UNKNOWN_WORD, device=device)
-        inputs[manifest.instruction.input] = words
-    rows = {name: image.expand(TRIAL_ROWS, -1, -1, -1) for name, image in images.items()}
-    try:
-        with torch.inference_mode():
-            policy.run_pixels(Prepared(images, inputs), rows, policy.sample_noise(torch.Generator()))
-    except PolicyError:
-        raise
-    except RuntimeError as error:
-        raise PolicyError(
-            f"{where} does not run on {TRIAL_ROWS} rows of what its manifest says: {error}"
-        ) from error
+    content = None
+    if entry.grid is not None and entry.name in base.content:
+        size = base.images[entry.name].shape[-2:]
+        down, across = entry.grid[0] / size[0], entry.grid[1] / size[1]
+        top, left, height, width = base.content[entry.name]
+        content = (top * down, left * across, height * down, width * across)
+    return Segment(entry.kind, entry.start, entry.stop, entry.name, entry.grid, content)

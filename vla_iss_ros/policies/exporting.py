@@ -1,31 +1,29 @@
-"""Write a policy as a manifest and a graph."""
+"""Write a policy as a manifest and one graph, or two with the tokens between them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
 import os
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vla_iss_ros.iss.observation import Prepared
+from vla_iss_ros.iss.tokens import CAMERA, INSTRUCTION
 from vla_iss_ros.policies.builtin import BuiltinPolicy
 from vla_iss_ros.policies.errors import PolicyError
-from vla_iss_ros.policies.exported import load_exported
-from vla_iss_ros.policies.manifest import FORMAT, MANIFEST
-from vla_iss_ros.policies.patch_transformer import PatchTransformer
+from vla_iss_ros.policies.export_graphs import Act, Encode, Whole, write_graph
+from vla_iss_ros.policies.exported import ExportedPolicy, ExportedTokenPolicy
+from vla_iss_ros.policies.exported_loading import load_exported
+from vla_iss_ros.policies.manifest import FORMAT, MANIFEST, TOKEN_FORMAT
 from vla_iss_ros.policies.protocol import Policy
 
-LARGEST_BATCH = 4096
+SPACES = ("token", "pixel")
+ACTIONS, TOKENS = "actions", "tokens"
 BATCHES = (1, 2, 3, 33)
 # Far above rounding and far below what any intervention does.
 TOLERANCE = 1e-3
@@ -39,24 +37,11 @@ class Exported:
     difference: float
 
 
-class _Whole(nn.Module):
-    """The network as one function of tensors: the cameras' images in order, state, words."""
+def export_policy(policy: Policy, directory: Path, kind: str = "onnx", space: str = "token") -> Exported:
+    """Write ``policy`` as the new directory ``directory`` with graphs of ``kind`` (onnx or pt2).
 
-    def __init__(self, network: PatchTransformer) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Return normalised actions [N, T, A]."""
-        *images, state, words = inputs
-        patches = torch.stack([self.network.embed_images(image) for image in images], 1)
-        return self.network.act(patches, self.network.embed_words(words), words == 0, state)
-
-
-def export_policy(policy: Policy, directory: Path, kind: str = "onnx") -> Exported:
-    """Write ``policy`` as the new directory ``directory`` with a graph of ``kind`` (onnx or pt2).
-
-    The directory appears when it is complete and has been compared with the original. Raises PolicyError when it
+    ``space``: token for two graphs, encode and act, whose policy can be explained in both spaces; pixel for one. The
+    directory appears when it is complete and has been compared with the original. Raises PolicyError when it
     exists, the policy is of a type that cannot be exported, a package is missing, or the two do not agree.
     """
     if directory.exists() or directory.is_symlink():
@@ -67,7 +52,7 @@ def export_policy(policy: Policy, directory: Path, kind: str = "onnx") -> Export
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        _write(policy, partial, kind)
+        _write(policy, partial, kind, space)
         # The file was made here a moment ago, so there is nothing to mistrust in it.
         copy = load_exported(partial, policy.device, allow_pickle=True)
         difference = _difference(policy, copy, torch.Generator().manual_seed(0))
@@ -84,53 +69,77 @@ def export_policy(policy: Policy, directory: Path, kind: str = "onnx") -> Export
     return Exported(size, difference)
 
 
-def _write(policy: BuiltinPolicy, directory: Path, kind: str) -> None:
-    network = _Whole(policy.network).eval()
-    names = [*policy.spec.camera_names, "state", "words"]
-    batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
-    example = _inputs(policy, 3, torch.Generator().manual_seed(0))
-    file = directory / f"graph.{kind}"
-    with _quiet(), torch.no_grad():
-        program = torch.export.export(network, example, dynamic_shapes=(({0: batch},) * len(names),))
-        if kind == "onnx":
-            _save_onnx(program, file, names)
-            output = "actions"
-        elif kind == "pt2":
-            torch.export.save(program, file)
-            names = list(program.graph_signature.user_inputs)
-            output = program.graph_signature.user_outputs[0]
-        else:
-            raise PolicyError(f"kind must be onnx or pt2, got '{kind}'")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    graph = {"file": file.name, "kind": kind, "sha256": digest, "output": output, "batch": "dynamic"}
-    text = json.dumps(_manifest(policy, graph, names), indent=1, ensure_ascii=False)
+def _write(policy: BuiltinPolicy, directory: Path, kind: str, space: str) -> None:
+    if space not in SPACES:
+        raise PolicyError(f"space must be one of {', '.join(SPACES)}, got '{space}'")
+    *images, state, words = _inputs(policy, 3, torch.Generator().manual_seed(0))
+    cameras = dict(zip(policy.spec.camera_names, images, strict=True))
+    others = {"state": state, "words": words}
+    if space == "pixel":
+        written = write_graph(
+            Whole(policy.network), {**others, **cameras}, directory / "graph", kind, ACTIONS
+        )
+        parts = {"format": FORMAT, "graph": written.entry}
+        inputs = written.inputs
+    else:
+        parts, inputs = _write_pair(policy, directory, kind, cameras, others)
+    text = json.dumps(_manifest(policy, parts, inputs), indent=1, ensure_ascii=False)
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def _save_onnx(program: Any, file: Path, names: Sequence[str]) -> None:
-    try:
-        import onnxscript  # noqa: F401 - the exporter of torch needs it and says so in many lines
-    except ImportError as error:
+def _write_pair(
+    policy: BuiltinPolicy,
+    directory: Path,
+    kind: str,
+    cameras: dict[str, Tensor],
+    others: dict[str, Tensor],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Write encode and act; return the manifest's entries for them, and the names of their inputs."""
+    first, second = Encode(policy.network), Act(policy.network)
+    feeds = {"words": others["words"], **cameras}
+    with torch.no_grad():
+        tokens = first(*feeds.values())
+    encode = write_graph(first, feeds, directory / "encode", kind, TOKENS)
+    act = write_graph(second, {TOKENS: tokens, **others}, directory / "act", kind, ACTIONS)
+    inputs = {**encode.inputs, **act.inputs}
+    if encode.inputs["words"] != act.inputs["words"]:
         raise PolicyError(
-            "kind onnx needs onnxscript to export; install it with: pip install vla_iss_ros[export]"
-        ) from error
-    exported = torch.onnx.export(
-        program, dynamo=True, verbose=False, input_names=list(names), output_names=["actions"]
-    )
-    assert exported is not None
-    exported.save(file, external_data=False)
+            f"the two graphs name their words {encode.inputs['words']} and {act.inputs['words']}"
+        )
+    entry = {
+        "input": inputs.pop(TOKENS),
+        "shape": list(tokens.shape[1:]),
+        "segments": _segments(policy),
+    }
+    graphs = {"encode": encode.entry, "act": act.entry}
+    return {"format": TOKEN_FORMAT, "graphs": graphs, "tokens": entry}, inputs
 
 
-def _manifest(policy: BuiltinPolicy, graph: dict[str, str], inputs: Sequence[str]) -> dict[str, Any]:
+def _segments(policy: BuiltinPolicy) -> list[dict[str, Any]]:
+    """Return where words and patches stand: as ``BuiltinPolicy.encode`` lays them."""
+    config = policy.network.config
+    segments: list[dict[str, Any]] = [{"kind": INSTRUCTION, "start": 0}]
+    start, grid = config.max_words, config.grid
+    for name in config.cameras:
+        segments.append({"kind": CAMERA, "name": name, "start": start, "grid": [grid, grid]})
+        start += grid**2
+    return segments
+
+
+def _manifest(policy: BuiltinPolicy, parts: dict[str, Any], inputs: dict[str, str]) -> dict[str, Any]:
+    """Return the manifest: ``parts`` are its entries for graphs, ``inputs`` the graphs' names of the inputs."""
     spec, network = policy.spec, policy.network
-    *images, state, words = inputs
     return {
-        "format": FORMAT,
+        **parts,
         "name": spec.name,
-        "graph": graph,
         "cameras": [
-            {"name": camera.name, "input": name, "input_size": list(camera.input_size), "resize": "area"}
-            for camera, name in zip(spec.cameras, images, strict=True)
+            {
+                "name": camera.name,
+                "input": inputs[camera.name],
+                "input_size": list(camera.input_size),
+                "resize": "area",
+            }
+            for camera in spec.cameras
         ],
         "horizon": spec.horizon,
         "action": {
@@ -140,12 +149,12 @@ def _manifest(policy: BuiltinPolicy, graph: dict[str, str], inputs: Sequence[str
             "std": network.action_std.tolist(),
         },
         "state": {
-            "input": state,
+            "input": inputs["state"],
             "names": list(spec.state_names),
             "mean": None if spec.state_mean is None else list(spec.state_mean),
         },
         "instruction": {
-            "input": words,
+            "input": inputs["words"],
             "vocabulary": list(network.config.vocabulary),
             "max_words": network.config.max_words,
         },
@@ -164,32 +173,29 @@ def _inputs(policy: BuiltinPolicy, count: int, generator: torch.Generator) -> tu
     return (*(image.to(policy.device) for image in images), state, words.to(policy.device))
 
 
-def _difference(policy: BuiltinPolicy, copy: Policy, generator: torch.Generator) -> float:
-    """Return the largest difference of normalised actions over batches of several sizes."""
+def _difference(policy: BuiltinPolicy, copy: ExportedPolicy, generator: torch.Generator) -> float:
+    """Return the largest difference of normalised actions over batches of several sizes, in every space."""
     largest = 0.0
-    names = policy.spec.camera_names
+    names, entries = policy.spec.camera_names, copy.manifest
+    assert entries.state is not None
+    assert entries.instruction is not None
     for count in BATCHES:
         *images, state, words = _inputs(policy, count, generator)
         rows = dict(zip(names, images, strict=True))
         first = {name: image[:1] for name, image in rows.items()}
         inputs = {"state": state[:1], "words": words[:1]}
-        answer = policy.run_pixels(Prepared(first, inputs), rows, None).normalised
-        entries = copy.manifest  # type: ignore[attr-defined]
+        texts = tuple("word" for _ in range(words.shape[1]))
+        original = Prepared(first, inputs, words=texts)
         renamed = {entries.state.input: inputs["state"], entries.instruction.input: inputs["words"]}
-        other = copy.run_pixels(Prepared(first, renamed), rows, None).normalised
-        largest = max(largest, float((answer - other).abs().max()))
+        other = Prepared(first, renamed, words=texts)
+        pairs = [(policy.run_pixels(original, rows, None), copy.run_pixels(other, rows, None))]
+        if isinstance(copy, ExportedTokenPolicy):
+            encoded, others = policy.encode(original), copy.encode(other)
+            noise = torch.randn(count, *encoded.tokens.shape[1:], generator=generator).to(policy.device)
+            tokens = [part.tokens + noise * encoded.tokens.std() for part in (encoded, others)]
+            pairs.append(
+                (policy.run_tokens(encoded, tokens[0], None), copy.run_tokens(others, tokens[1], None))
+            )
+        for one, two in pairs:
+            largest = max(largest, float((one.normalised - two.normalised).abs().max()))
     return largest
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporters' remarks on packages that are not there from the command's output."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)

@@ -46,9 +46,9 @@ class Fields:
         """Return a list of strings, ``count`` of them or at least one."""
         return tuple(self._text(key, value) for value in self._list(key, "strings", count))
 
-    def whole(self, key: str) -> int:
-        """Return a whole number above 0."""
-        return self._whole(key, self._take(key), 1)
+    def whole(self, key: str, lowest: int = 1) -> int:
+        """Return a whole number from ``lowest``."""
+        return self._whole(key, self._take(key), lowest)
 
     def wholes(self, key: str, count: int | None = None, lowest: int = 1) -> tuple[int, ...]:
         """Return a list of whole numbers from ``lowest``."""
@@ -81,7 +81,9 @@ class Fields:
     def children(self, key: str) -> list[Fields]:
         """Return a list of objects, at least one."""
         values = self._list(key, "objects", None)
-        return [Fields(value, self._where, f"{key}[{index}].") for index, value in enumerate(values)]
+        return [
+            Fields(value, self._where, f"{self._place}{key}[{index}].") for index, value in enumerate(values)
+        ]
 
     def _take(self, key: str) -> Any:
         if key not in self._left:

@@ -11,7 +11,7 @@ import torch
 
 from vla_iss_ros.policies.builtin import load_builtin
 from vla_iss_ros.policies.errors import PolicyError
-from vla_iss_ros.policies.exported import load_exported
+from vla_iss_ros.policies.exported_loading import load_exported
 from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
 

@@ -1,4 +1,4 @@
-"""The manifest of an exported policy: everything about it but the graph."""
+"""The manifest of an exported policy: everything about it but its graphs."""
 
 from __future__ import annotations
 
@@ -8,22 +8,13 @@ from pathlib import Path
 
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.fields import Fields
+from vla_iss_ros.policies.manifest_graphs import Graph, TokenEntry, read_graph, read_tokens, weights_hash
 from vla_iss_ros.policies.resizing import RULES, Resize
 
 MANIFEST = "manifest.json"
-FORMAT = "vla_iss_ros.exported/1"
-KINDS = ("onnx", "pt2")
+# One graph from images to actions; two graphs, with tokens between them.
+FORMAT, TOKEN_FORMAT = "vla_iss_ros.exported/1", "vla_iss_ros.exported/2"
 LARGEST_MANIFEST = 8 * 2**20
-
-
-@dataclass(frozen=True)
-class Graph:
-    """The file of the graph beside the manifest, its ``kind`` (onnx or pt2), hash and output's name."""
-
-    file: str
-    kind: str
-    sha256: str
-    output: str
 
 
 @dataclass(frozen=True)
@@ -73,20 +64,37 @@ class NoiseEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an exported policy takes and gives; entries that are None are inputs that its graph has not."""
+    """What an exported policy takes and gives; entries that are None are inputs that its graphs have not.
+
+    Either ``graph`` computes it, or the two of ``tokens`` do.
+    """
 
     name: str
-    graph: Graph
+    graph: Graph | None
     cameras: tuple[Camera, ...]
     horizon: int
     action: ActionEntry
     state: StateEntry | None
     instruction: InstructionEntry | None
     noise: NoiseEntry | None
+    tokens: TokenEntry | None = None
+
+    @property
+    def graphs(self) -> tuple[Graph, ...]:
+        """The graph, or encode and act."""
+        if self.tokens is not None:
+            return self.tokens.encode, self.tokens.act
+        assert self.graph is not None
+        return (self.graph,)
+
+    @property
+    def weights_hash(self) -> str:
+        """What stands for the graphs' content, 16 characters."""
+        return weights_hash(self.graphs)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the graph's inputs."""
+        """Names of what goes into the graphs, but for the tokens between them."""
         others = (self.state, self.instruction, self.noise)
         return (
             *(camera.input for camera in self.cameras),
@@ -111,11 +119,15 @@ def read_manifest(directory: Path) -> Manifest:
         raise PolicyError(f"{where} is not JSON: {reason}") from error
     fields = Fields(values, where)
     found = fields.text("format")
-    if found != FORMAT:
-        raise PolicyError(f"{where} has format '{found}', this version reads '{FORMAT}'; export it again")
-    manifest = _manifest(fields)
+    if found not in (FORMAT, TOKEN_FORMAT):
+        raise PolicyError(
+            f"{where} has format '{found}', this version reads '{FORMAT}' and '{TOKEN_FORMAT}'; export it again"
+        )
+    manifest = _manifest(fields, found == TOKEN_FORMAT)
     fields.finish()
     names, inputs = [camera.name for camera in manifest.cameras], manifest.inputs
+    if manifest.tokens is not None:
+        inputs = (*inputs, manifest.tokens.input)
     if len(set(names)) < len(names) or len(set(inputs)) < len(inputs):
         raise PolicyError(
             f"{where} must name each camera and each input once, got {names} and {list(inputs)}"
@@ -123,27 +135,25 @@ def read_manifest(directory: Path) -> Manifest:
     return manifest
 
 
-def _manifest(fields: Fields) -> Manifest:
+def _manifest(fields: Fields, has_tokens: bool) -> Manifest:
+    graph = None if has_tokens else read_graph(fields.child("graph"))
+    cameras = tuple(_camera(entry) for entry in fields.children("cameras"))
+    instruction, tokens = _instruction(fields.optional_child("instruction")), None
+    if has_tokens:
+        names = [camera.name for camera in cameras]
+        max_words = None if instruction is None else instruction.max_words
+        tokens = read_tokens(fields.child("graphs"), fields.child("tokens"), names, max_words)
     return Manifest(
         name=fields.text("name"),
-        graph=_graph(fields.child("graph")),
-        cameras=tuple(_camera(entry) for entry in fields.children("cameras")),
+        graph=graph,
+        cameras=cameras,
         horizon=fields.whole("horizon"),
         action=_action(fields.child("action")),
         state=_state(fields.optional_child("state")),
-        instruction=_instruction(fields.optional_child("instruction")),
+        instruction=instruction,
         noise=_noise(fields.optional_child("noise")),
+        tokens=tokens,
     )
-
-
-def _graph(fields: Fields) -> Graph:
-    graph = Graph(
-        fields.text("file"), fields.choice("kind", KINDS), fields.text("sha256"), fields.text("output")
-    )
-    # A graph of a fixed batch could only be run row by row, or on rows that nobody needs.
-    fields.choice("batch", ("dynamic",))
-    fields.finish()
-    return graph
 
 
 def _camera(fields: Fields) -> Camera:
