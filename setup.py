@@ -62,6 +62,11 @@ setup(
         "export": ["onnxruntime", "onnxscript"],
         # Tables and videos of analyze_bag.
         "bags": ["pyarrow", "av"],
+        # Policies of LeRobot; its release for Python 3.12 needs nothing of the one before.
+        "lerobot": [
+            "lerobot[smolvla]==0.4.4; python_version < '3.12'",
+            "lerobot[smolvla,diffusion,pi]>=0.6.1,<0.7; python_version >= '3.12'",
+        ],
         "test": [
             "pytest",
             "pytest-timeout",

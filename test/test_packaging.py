@@ -103,11 +103,15 @@ def test_requirement_files_keep_what_the_package_promises(metadata):
 
 
 def test_what_optional_extras_name_is_tested(metadata):
-    text = (CHECKOUT / "scripts" / "requirements-test.txt").read_text()
-    named = {
-        Requirement(line).name for line in text.splitlines() if line.strip() and not line.startswith("#")
-    }
     extras = {name: lines for name, lines in metadata["extras_require"].items() if name != "test"}
-    assert set(extras) == {"onnx", "export", "bags"}
-    for lines in extras.values():
-        assert {Requirement(line).name for line in lines} <= named
+    assert set(extras) == {"onnx", "export", "bags", "lerobot"}
+    for name, lines in extras.items():
+        files = ("policies-3.11", "policies-3.12") if name == "lerobot" else ("test",)
+        for file in files:
+            text = (CHECKOUT / "scripts" / f"requirements-{file}.txt").read_text()
+            named = {
+                Requirement(line).name
+                for line in text.splitlines()
+                if line.strip() and not line.startswith("#")
+            }
+            assert {Requirement(line).name for line in lines} <= named

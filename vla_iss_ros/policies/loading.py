@@ -12,6 +12,7 @@ import torch
 from vla_iss_ros.policies.builtin import load_builtin
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.exported_loading import load_exported
+from vla_iss_ros.policies.lerobot.loader import load_lerobot
 from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
 
@@ -90,7 +91,14 @@ def _load_exported(path: str, device: torch.device, permissions: Permissions) ->
     return load_exported(Path(path).expanduser(), device, permissions.pickle)
 
 
+def _load_lerobot(path: str, device: torch.device, permissions: Permissions) -> Policy:
+    if not path:
+        raise PolicyError("policy lerobot needs a local pretrained directory: lerobot:PATH")
+    return load_lerobot(Path(path).expanduser(), device)
+
+
 REGISTRY: Mapping[str, Callable[[str, torch.device, Permissions], Policy]] = {
     "builtin": _load_builtin,
     "exported": _load_exported,
+    "lerobot": _load_lerobot,
 }

@@ -1,0 +1,88 @@
+"""``lerobot:PATH``: from a pretrained directory to a policy."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vla_iss_ros.policies.errors import PolicyError
+from vla_iss_ros.policies.lerobot.act import ActPolicy
+from vla_iss_ros.policies.lerobot.base import LeRobotPolicy, Parts
+from vla_iss_ros.policies.lerobot.directory import CONFIG, WEIGHTS, Directory, read_directory
+from vla_iss_ros.policies.lerobot.library import import_lerobot
+from vla_iss_ros.policies.lerobot.processors import STATE, load_processors
+from vla_iss_ros.policies.lerobot.weights import hash_file, require_weights
+
+FAMILIES: Mapping[str, type[LeRobotPolicy]] = {"act": ActPolicy}
+# Compiled code cannot be looked into, and weights come from the directory, never from anywhere else.
+OFF = {
+    "compile_model": False,
+    "pretrained_backbone_weights": None,
+    "load_vlm_weights": False,
+    "rtc_config": None,
+}
+
+
+def load_lerobot(path: Path, device: torch.device) -> LeRobotPolicy:
+    """Load a local pretrained directory with its processors, without the network.
+
+    Raises PolicyError in one line for a directory that is not usable, weights that did not arrive, or where lerobot
+    is not installed.
+    """
+    directory = read_directory(path, tuple(FAMILIES))
+    installed = import_lerobot()
+    with redirect_stdout(sys.stderr):  # the library prints while it loads
+        config = _read_config(directory, device, installed)
+        processors = load_processors(directory, config)
+        network = _load_network(directory, config, installed)
+    weights = path / WEIGHTS
+    require_weights(network, weights)
+    parts = Parts(network, config, processors, directory, device, hash_file(weights))
+    return FAMILIES[directory.kind](parts)
+
+
+def _read_config(directory: Directory, device: torch.device, installed: str) -> Any:
+    from lerobot.configs.policies import PreTrainedConfig
+
+    try:
+        config = PreTrainedConfig.from_pretrained(str(directory.path), local_files_only=True)
+    except Exception as error:  # the library raises anything, SystemExit of its parser is none
+        raise PolicyError(
+            f"'{directory.path / CONFIG}' does not fit lerobot {installed}: {_said(error)}; install the version that "
+            "the policy was trained with"
+        ) from error
+    config.device = str(device)
+    for name, value in OFF.items():
+        if hasattr(config, name):
+            setattr(config, name, value)
+    if STATE not in (config.input_features or {}) or config.action_feature is None:
+        raise PolicyError(
+            f"'{directory.path / CONFIG}' must have '{STATE}' and 'action', which this adapter needs"
+        )
+    if config.env_state_feature is not None:
+        raise PolicyError(
+            f"'{directory.path / CONFIG}' takes the state of a simulator's environment, which no robot has; "
+            "train without it"
+        )
+    return config
+
+
+def _load_network(directory: Directory, config: Any, installed: str) -> Any:
+    from lerobot.policies.factory import get_policy_class
+
+    try:
+        network = get_policy_class(directory.kind).from_pretrained(str(directory.path), config=config)
+    except Exception as error:  # the library raises anything
+        raise PolicyError(
+            f"'{directory.path}' does not load with lerobot {installed}: {_said(error)}"
+        ) from error
+    return network.to(config.device).eval().requires_grad_(False)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
