@@ -173,6 +173,37 @@ def test_every_kind_of_out_of_memory_halves_the_batch(fail):
     assert running.rows == 10
 
 
+@pytest.mark.parametrize(("rows", "sizes"), [(2, [2, 2, 1]), (3, [3, 2]), (64, [5])])
+def test_rows_that_are_asked_in_parts_are_each_asked_once(rows, sizes):
+    policy = ToyPolicy(means, ("front",))
+    running = evaluator(policy, rows)
+    images = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 3, 2, 2)
+    answers = running.ask_in_parts(
+        lambda part: policy.run_pixels(Prepared({"front": IMAGE}), {"front": images[part]}, None), 5
+    )
+    assert [len(each.normalised) for each in answers] == sizes
+    assert torch.cat([each.normalised[:, 0, 0] for each in answers]).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_parts_that_do_not_fit_the_memory_are_halved_once():
+    policy = ToyPolicy(means, ("front",))
+    running = evaluator(policy)
+    tried = []
+
+    def run(part):
+        tried.append(part.stop - part.start)
+        if tried[-1] > 2:
+            host_is_full()
+        rows = IMAGE.expand(tried[-1], -1, -1, -1)
+        return policy.run_pixels(Prepared({"front": IMAGE}), {"front": rows}, None)
+
+    running.ask_in_parts(run, 5)
+    running.ask_in_parts(run, 4)
+    assert tried == [5, 2, 2, 1, 2, 2]
+    with pytest.raises(RuntimeError, match="allocate"):
+        running.ask_in_parts(lambda part: host_is_full(), 4)
+
+
 def test_other_errors_are_not_tried_again():
     def broken(images):
         if len(images) > 1:

@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or use scripts/env")
 
+import faulty_policy
 from harness import CAMERAS, Probe, Process, apply_environment, own_domain, parameters, write_checkpoint
 
 
@@ -62,3 +63,14 @@ def small(checkpoint):
         "baseline": "mean_colour",
         "max_rate": 100.0,
     }
+
+
+@pytest.fixture(scope="module")
+def mood(tmp_path_factory):
+    """The file that tells the policy ``faulty:FILE`` how to behave; nodes started meanwhile know that type."""
+    directory = tmp_path_factory.mktemp("faulty")
+    mood = directory / "mood"
+    mood.write_text("good")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", faulty_policy.install(directory))
+        yield mood

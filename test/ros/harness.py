@@ -82,6 +82,13 @@ class Process:
     def log(self):
         return self._log.read_text()
 
+    def usage(self):
+        """Return (resident memory in MB, threads, open file descriptors)."""
+        directory = Path("/proc") / str(self.process.pid)
+        rows = dict(line.split(":", 1) for line in (directory / "status").read_text().splitlines())
+        memory, threads = (int(rows[key].split()[0]) for key in ("VmRSS", "Threads"))
+        return memory / 1024, threads, len(list((directory / "fd").iterdir()))
+
     def end(self, number=signal.SIGINT):
         """Send a signal and return (exit status, seconds it took)."""
         started = time.monotonic()
@@ -206,6 +213,11 @@ class Probe:
         return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
 
 
+def number(probe, node, key):
+    """Return a whole number of the node's status ``pipeline``, 0 before it came."""
+    return int(probe.value(f"{node}: pipeline", key) or 0)
+
+
 class Robot:
     """Publishes what a robot would: images, label images, joint states and the instruction."""
 
@@ -227,6 +239,15 @@ class Robot:
             with contextlib.suppress(AssertionError):
                 return self.probe.until(condition, what, patience=0.2)
             assert time.monotonic() < end, f"{what} did not come true; {self.probe.summary()}"
+
+    def until_explained(self, frames=1, **send):
+        """Send frames until the node is done with so many more."""
+        before = number(self.probe, self.node, "frames done")
+
+        def explained():
+            return number(self.probe, self.node, "frames done") >= before + frames
+
+        self.until(explained, f"{frames} more frames done", lambda: self.send(**send))
 
     def instruct(self, text="press the button"):
         self.probe.publish(self.topic("instruction"), String(data=text), self.LATCHED)

@@ -54,7 +54,7 @@ def _effects(subject: Subject) -> tuple[Effect, ...]:
         subject.act(subject.base).take(slice(None)),
         Replacements(pictures, [text for text in instructions if text], state),
         subject.policy.preprocess,
-        subject.act,
+        lambda prepared, images: [subject.act(prepared, images)],
         REGISTRY["action_mse"],
     )
 

@@ -5,9 +5,10 @@ Which of them a policy can be compared by is in ``PolicySpec.distribution``; act
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from vla_iss_ros.iss.distributions import KINDS, Categorical, DenoisingMeans, Gaussian, Velocities
@@ -169,6 +170,11 @@ def for_policy(name: str, policy: Any, uses_moves: bool) -> Divergence:
             f"divergence {name} is no mean of squared moves, which this estimator regresses; set estimator to spatial"
         )
     return divergence
+
+
+def mean_divergence(divergence: Divergence, answers: Sequence[Actions], reference: Actions) -> float:
+    """Return the mean divergence of all rows of ``answers``, of one or several batches, from ``reference``."""
+    return float(torch.cat([divergence(actions, reference) for actions in answers]).double().mean())
 
 
 def _of(actions: Actions, kind: type[Kind]) -> Kind:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vla_iss_ros.iss.divergences import Divergence
+from vla_iss_ros.iss.divergences import Divergence, mean_divergence
 from vla_iss_ros.iss.frames import FrameRun
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
 from vla_iss_ros.iss.words import WordSaliency
@@ -57,16 +57,17 @@ def measure_effects(
     reference: Actions,
     replacements: Replacements,
     preprocess: Callable[[Observation], Prepared],
-    run: Callable[[Prepared, Mapping[str, Tensor]], Actions],
+    run: Callable[[Prepared, Mapping[str, Tensor]], Sequence[Actions]],
     divergence: Divergence,
 ) -> tuple[Effect, ...]:
     """Measure every camera, the instruction, the state, and everything together (last).
 
-    ``reference`` is the answer to ``base``. At most ``MAX_DONORS`` pictures and instructions are used.
+    ``reference`` is the answer to ``base``; ``run`` answers variants, in one or several batches. At most ``MAX_DONORS``
+    pictures and instructions are used.
     """
 
     def moved(prepared: Prepared, images: Mapping[str, Tensor]) -> float:
-        return float(divergence(run(prepared, images), reference).double().mean())
+        return mean_divergence(divergence, run(prepared, images), reference)
 
     pictures = {name: donors[:MAX_DONORS] for name, donors in replacements.pictures.items()}
     others = sorted(set(replacements.instructions) - {observation.instruction})[:MAX_DONORS]
@@ -110,7 +111,7 @@ def measure_words(frame: FrameRun) -> tuple[WordSaliency, ...]:
     for index, word in enumerate(words):
         text = " ".join(words[:index] + words[index + 1 :])
         changed = frame.shared.policy.preprocess(dataclasses.replace(frame.observation, instruction=text))
-        saliencies.append(WordSaliency(word, frame.mean_divergence(frame.ask_pixels(changed, {}))))
+        saliencies.append(WordSaliency(word, frame.mean_divergence(*frame.ask_pixels(changed, {}))))
     return tuple(saliencies)
 
 

@@ -77,12 +77,26 @@ class Evaluator:
             try:
                 return self._measure_block(replaced, chosen, with_moves)
             except RuntimeError as error:
-                if self._resources.rows <= 2 or not out_of_memory(error):
+                if not self._can_shrink(error):
                     raise
             # Outside of the handler, where the error's traceback still holds the failed batch.
-            self._resources.rows = max(2, min(self._resources.rows, len(replaced) + 1) // 2)
-            self._marks.clear()
-            self._lane.release()
+            self._shrink(len(replaced) + 1)
+
+    def ask_in_parts(self, run: Callable[[slice], Actions], count: int) -> list[Actions]:
+        """Run the policy on ``count`` rows, told which, in batches as large as may be; they shrink as above."""
+        answers: list[Actions] = []
+        start = 0
+        while start < count:
+            part = slice(start, min(count, start + max(1, self._resources.rows_now)))
+            try:
+                answers.append(self.ask(partial(run, part)))
+                start = part.stop
+                continue
+            except RuntimeError as error:
+                if not self._can_shrink(error):
+                    raise
+            self._shrink(part.stop - part.start)
+        return answers
 
     def ask(self, run: Callable[[], Actions]) -> Actions:
         """Run the policy once and wait; raises ValueError for an answer that is not finite."""
@@ -91,6 +105,15 @@ class Evaluator:
             actions.require_finite()  # waits for the device
             self._count(len(actions.normalised))
         return actions
+
+    def _can_shrink(self, error: RuntimeError) -> bool:
+        return self._resources.rows > 2 and out_of_memory(error)
+
+    def _shrink(self, tried: int) -> None:
+        """Halve the batch, from the rows that were tried, and give back what it took."""
+        self._resources.rows = max(2, min(self._resources.rows, tried) // 2)
+        self._marks.clear()
+        self._lane.release()
 
     def _measure_block(
         self, replaced: Tensor, chosen: Tensor, with_moves: bool

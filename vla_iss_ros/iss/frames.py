@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vla_iss_ros.iss.divergences import Divergence
+from vla_iss_ros.iss.divergences import Divergence, mean_divergence
 from vla_iss_ros.iss.evaluation import Evaluator
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
 from vla_iss_ros.iss.subjects import SharedRun, Subject
@@ -24,10 +24,15 @@ class FrameRun:
     evaluator: Evaluator
     divergence: Divergence
 
-    def ask_pixels(self, base: Prepared, images: Mapping[str, Tensor]) -> Actions:
-        """Run the policy on variants of ``base`` and wait."""
-        return self.evaluator.ask(lambda: self.shared.pixels(base, images))
+    def ask_pixels(self, base: Prepared, images: Mapping[str, Tensor]) -> list[Actions]:
+        """Run the policy on variants of ``base``, in batches that fit, and wait."""
+        count = max((len(rows) for rows in images.values()), default=1)
 
-    def mean_divergence(self, actions: Actions) -> float:
-        """Return the mean divergence of some answers from that to the observation as it is."""
-        return float(self.divergence(actions, self.evaluator.reference).double().mean())
+        def run(part: slice) -> Actions:
+            return self.shared.pixels(base, {name: rows[part] for name, rows in images.items()})
+
+        return self.evaluator.ask_in_parts(run, count)
+
+    def mean_divergence(self, *answers: Actions) -> float:
+        """Return the mean divergence of all rows of some answers from that to the observation as it is."""
+        return mean_divergence(self.divergence, answers, self.evaluator.reference)
