@@ -5,7 +5,7 @@ import torch
 
 from vla_iss_ros.cli.check_policy import main as check_policy
 
-FAMILIES = ("act",)
+FAMILIES = ("act", "diffusion")
 
 
 @pytest.fixture(params=FAMILIES)
@@ -53,7 +53,7 @@ def test_rows_do_not_see_each_other(policy, tiny, base, noise):
 def test_identical_rows_have_one_answer(policy, base, noise):
     rows = {name: image.expand(5, -1, -1, -1) for name, image in base.images.items()}
     answers = policy.run_pixels(base, rows, noise).normalised
-    assert (answers - answers[:1]).abs().max() == 0
+    assert (answers - answers[:1]).abs().max() < 5e-6  # rounding of a batch's kernels
 
 
 def test_noise_comes_from_the_generator_alone(policy, base):

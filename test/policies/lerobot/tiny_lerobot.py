@@ -111,4 +111,23 @@ def save_act(directory, change=None):
     return save(config, directory, change)
 
 
-SAVE = {"act": save_act}
+def save_diffusion(directory, change=None, **changes):
+    """Save a tiny Diffusion policy."""
+    from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
+
+    values = {
+        "n_obs_steps": 2,
+        "horizon": 8,
+        "n_action_steps": 4,
+        "crop_shape": None,
+        "down_dims": (16, 32),
+        "diffusion_step_embed_dim": 16,
+        "spatial_softmax_num_keypoints": 8,
+        "num_inference_steps": 6,
+        "pretrained_backbone_weights": None,
+        "device": "cpu",
+    }
+    return save(DiffusionConfig(**features((48, 64)), **{**values, **changes}), directory, change)
+
+
+SAVE = {"act": save_act, "diffusion": save_diffusion}

@@ -13,12 +13,13 @@ import torch
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.lerobot.act import ActPolicy
 from vla_iss_ros.policies.lerobot.base import LeRobotPolicy, Parts
+from vla_iss_ros.policies.lerobot.diffusion import DiffusionPolicy
 from vla_iss_ros.policies.lerobot.directory import CONFIG, WEIGHTS, Directory, read_directory
 from vla_iss_ros.policies.lerobot.library import import_lerobot
 from vla_iss_ros.policies.lerobot.processors import STATE, load_processors
 from vla_iss_ros.policies.lerobot.weights import hash_file, require_weights
 
-FAMILIES: Mapping[str, type[LeRobotPolicy]] = {"act": ActPolicy}
+FAMILIES: Mapping[str, type[LeRobotPolicy]] = {"act": ActPolicy, "diffusion": DiffusionPolicy}
 # Compiled code cannot be looked into, and weights come from the directory, never from anywhere else.
 OFF = {
     "compile_model": False,
