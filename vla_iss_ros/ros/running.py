@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy
-from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, ShutdownException
+from rclpy.executors import Executor
 from rclpy.signals import SignalHandlerOptions
 
+from vla_iss_ros.ros.executor import PoolExecutor
 from vla_iss_ros.ros.worker import one_line
 
 THREADS = 4
@@ -28,9 +29,9 @@ def run(make_node: Callable[[], Any], arguments: list[str] | None, requested: th
         rclpy.try_shutdown()
         return 1
     node.end_with(requested)
-    executor = MultiThreadedExecutor(num_threads=THREADS)
-    executor.add_node(node)
     ended = threading.Event()
+    executor = PoolExecutor(THREADS, lambda error: _log(node, error, ended))
+    executor.add_node(node)
     spinning = threading.Thread(target=_spin, args=(executor, node, ended), name="executor", daemon=True)
     spinning.start()
     requested.wait()
@@ -45,13 +46,14 @@ def run(make_node: Callable[[], Any], arguments: list[str] | None, requested: th
 
 
 def _spin(executor: Executor, node: Any, ended: threading.Event) -> None:
-    """Spin; an exception of a callback is logged and does not end the node."""
     while not ended.is_set():
         try:
             executor.spin_once()
-        except (ExternalShutdownException, ShutdownException):
-            return
         except Exception as error:
-            if ended.is_set():
-                return
-            node.get_logger().error(f"a callback failed: {one_line(error)}")
+            _log(node, error, ended)
+
+
+def _log(node: Any, error: BaseException, ended: threading.Event) -> None:
+    """Log what a callback raised; it does not end the node."""
+    if not ended.is_set():
+        node.get_logger().error(f"a callback failed: {one_line(error)}")
