@@ -60,6 +60,8 @@ setup(
         # Policies exported as ONNX: to run them, and to write them as well.
         "onnx": ["onnxruntime"],
         "export": ["onnxruntime", "onnxscript"],
+        # Policies behind an openpi server, and the server.
+        "openpi": ["websockets>=15", "msgpack>=1.0.5"],
         # Tables and videos of analyze_bag.
         "bags": ["pyarrow", "av"],
         # Policies of LeRobot; its release for Python 3.12 needs nothing of the one before.
@@ -92,6 +94,7 @@ setup(
             "check_policy = vla_iss_ros.cli.check_policy:main",
             "export_policy = vla_iss_ros.cli.export_policy:main",
             "rank_policies = vla_iss_ros.cli.rank_policies:main",
+            "openpi_server_shim = vla_iss_ros.cli.openpi_server_shim:main",
             "analyze_bag = vla_iss_ros.cli.analyze_bag:main",
         ],
     },

@@ -44,7 +44,7 @@ def test_what_was_written_passes_every_check(shipped, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--policy", "magic"], "TYPE one of builtin, exported, got 'magic'"),
+        (["--policy", "magic"], "got 'magic'"),
         (["--policy", "builtin:/absent"], "no checkpoint at '/absent'"),
         (["--policy", "exported"], "exported needs a directory made by export_policy"),
     ],

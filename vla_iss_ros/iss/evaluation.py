@@ -106,6 +106,12 @@ class Evaluator:
             self._count(len(actions.normalised))
         return actions
 
+    def repeat(self, times: int) -> None:
+        """Ask for the unperturbed answer again; how far a policy's own noise moves it goes into ``noise_floor``."""
+        for _ in range(times):
+            again = self.ask(lambda: self._subject.unperturbed(self._shared))
+            self.noise_floor = max(self.noise_floor, float(self._divergence(again, self.reference)[0]))
+
     def _can_shrink(self, error: RuntimeError) -> bool:
         return self._resources.rows > 2 and out_of_memory(error)
 

@@ -26,6 +26,8 @@ from vla_iss_ros.iss.subjects import ExplainablePolicy, SharedRun
 from vla_iss_ros.iss.token_means import TokenMeans
 from vla_iss_ros.iss.words import words_of
 
+# Answers to the unperturbed observation that show how far a policy's own noise moves it, where that is not shared.
+REPEATS = 8
 # Settings that decide what a sample is; samples taken under others say nothing of this frame.
 MEANING = (
     "keep_probability",
@@ -120,6 +122,8 @@ class _Run:
             shared = shared.along_path(self._base)
         self.seconds = {"prepare": time.perf_counter() - started, "policy": 0.0, "estimate": 0.0}
         self._evaluator = Evaluator(self._subject, shared, explainer._divergence, explainer._resources)
+        if not policy.spec.shares_noise:
+            self._evaluator.repeat(REPEATS)
         self._frame = FrameRun(
             observation, self._base, self._subject, shared, self._evaluator, explainer._divergence
         )
@@ -218,4 +222,5 @@ class _Run:
     def _method(self) -> str:
         """Say in words what the map is of."""
         settings = self._settings
-        return f"ISS: {self._explainer._space.described()}, {settings.divergence}, estimator {settings.estimator}"
+        text = f"ISS: {self._explainer._space.described()}, {settings.divergence}, estimator {settings.estimator}"
+        return text if self._policy.spec.shares_noise else f"{text}; the policy's noise is not shared"

@@ -23,7 +23,8 @@ class Explanation:
     ``stamp``: the observation's, ns. ``actions``: the answer to the unperturbed observation, one row.
     ``stop_reason``: samples (all that the estimator takes), time budget or NMR interval.
     ``noise_floor``: largest divergence between the unperturbed row of any two batches, in units
-    of delta; contrasts near it mean nothing. ``mean_delta``: over all interventions.
+    of delta, and of 8 more answers where noise is not shared; contrasts near it mean nothing. ``mean_delta``: over all
+    interventions.
     ``ratios``: NMR by k. ``shared_noise``: False when the policy could not be given its sampling noise, so that its
     own spread is in every number. ``seconds``: time spent in prepare, policy and estimate.
     ``remembered``: samples of earlier frames that the estimator was given; it drops them where they contradict this

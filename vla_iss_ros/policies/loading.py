@@ -13,6 +13,7 @@ from vla_iss_ros.policies.builtin import load_builtin
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.exported_loading import load_exported
 from vla_iss_ros.policies.lerobot.loader import load_lerobot
+from vla_iss_ros.policies.openpi.loading import load_openpi
 from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
 
@@ -97,8 +98,13 @@ def _load_lerobot(path: str, device: torch.device, permissions: Permissions) -> 
     return load_lerobot(Path(path).expanduser(), device)
 
 
+def _load_openpi(path: str, device: torch.device, permissions: Permissions) -> Policy:
+    return load_openpi(path, permissions.unshared_noise)
+
+
 REGISTRY: Mapping[str, Callable[[str, torch.device, Permissions], Policy]] = {
     "builtin": _load_builtin,
     "exported": _load_exported,
     "lerobot": _load_lerobot,
+    "openpi": _load_openpi,
 }
