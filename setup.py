@@ -69,6 +69,8 @@ setup(
             "lerobot[smolvla]==0.4.4; python_version < '3.12'",
             "lerobot[smolvla,diffusion,pi]>=0.6.1,<0.7; python_version >= '3.12'",
         ],
+        # Analyses on several computers.
+        "ray": ["ray>=2.40,<3"],
         "test": [
             "pytest",
             "pytest-timeout",

@@ -104,7 +104,7 @@ def test_requirement_files_keep_what_the_package_promises(metadata):
 
 def test_what_optional_extras_name_is_tested(metadata):
     extras = {name: lines for name, lines in metadata["extras_require"].items() if name != "test"}
-    assert set(extras) == {"onnx", "export", "openpi", "bags", "lerobot"}
+    assert set(extras) == {"onnx", "export", "openpi", "bags", "lerobot", "ray"}
     for name, lines in extras.items():
         files = ("policies-3.11", "policies-3.12") if name == "lerobot" else ("test",)
         for file in files:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from vla_iss_ros.analysis.pieces import Piece, add_seconds
 from vla_iss_ros.analysis.process_engine import ProcessEngine
+from vla_iss_ros.analysis.ray_engine import RayEngine
 from vla_iss_ros.analysis.segment_work import Analyst, Reader, ReadyFrame, Task
 
 AHEAD = 8  # frames that are decoded before they are needed
@@ -117,4 +118,8 @@ def make_engine(name: str, **options: Any) -> Engine:
     return REGISTRY[name](**options)
 
 
-REGISTRY: Mapping[str, Callable[..., Engine]] = {"serial": SerialEngine, "processes": ProcessEngine}
+REGISTRY: Mapping[str, Callable[..., Engine]] = {
+    "serial": SerialEngine,
+    "processes": ProcessEngine,
+    "ray": RayEngine,
+}

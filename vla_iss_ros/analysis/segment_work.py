@@ -72,12 +72,14 @@ class Reader:
     def frames(self, task: Task, problems: Counter[str], seconds: dict[str, float]) -> Iterator[ReadyFrame]:
         """Yield the frames of a task's segment; ``seconds`` gets what reading took, as ``decode``.
 
-        A recording that is damaged ends the segment; what came before is good, and ``problems`` say so.
+        A recording that is damaged ends the segment; what came before is good, and ``problems`` say so. Raises BagError
+        when it cannot be opened, which it could when it was cut into segments.
         """
         settings = check(task.job.settings)
         started = time.perf_counter()
+        opened = self._opened(task.job.source)
         try:
-            for frame in self._opened(task.job.source).frames(task.segment, problems):
+            for frame in opened.frames(task.segment, problems):
                 ready = _prepare(frame, task.job, settings, problems)
                 add_seconds(seconds, {"decode": time.perf_counter() - started})
                 yield ready
