@@ -37,6 +37,7 @@ def lerobot_policies(tmp_path_factory):
 def lerobot_policy(lerobot_policies):
     """Return a function that loads such a policy."""
     import torch
+    from tiny_lerobot import loadable
 
     from vla_iss_ros.policies.loading import load_policy
 
@@ -45,7 +46,9 @@ def lerobot_policy(lerobot_policies):
 
     def policy(family):
         if family not in loaded:
-            loaded[family] = load_policy(f"lerobot:{lerobot_policies(family)}", "cpu")
+            directory = lerobot_policies(family)
+            with loadable(family):
+                loaded[family] = load_policy(f"lerobot:{directory}", "cpu")
         return loaded[family]
 
     return policy

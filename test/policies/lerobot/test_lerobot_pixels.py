@@ -5,7 +5,7 @@ import torch
 
 from vla_iss_ros.cli.check_policy import main as check_policy
 
-FAMILIES = ("act", "diffusion")
+FAMILIES = ("act", "diffusion", "smolvla", "pi0", "pi05")
 
 
 @pytest.fixture(params=FAMILIES)
@@ -96,8 +96,10 @@ def test_the_specification_tells_what_the_directory_does(policy, tiny):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_check_policy_passes(family, lerobot_policies, capsys):
-    code = check_policy(["--policy", f"lerobot:{lerobot_policies(family)}", "--synthetic", "--device", "cpu"])
+def test_check_policy_passes(family, lerobot_policies, tiny, capsys):
+    directory = lerobot_policies(family)
+    with tiny.loadable(family):
+        code = check_policy(["--policy", f"lerobot:{directory}", "--synthetic", "--device", "cpu"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].startswith("check_policy: ")
     assert lines[-1].endswith("passed, 0 failed"), lines

@@ -1,6 +1,11 @@
 """Tiny random policies of the real classes, saved as LeRobot saves them, and what their robot sees."""
 
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+
 import numpy as np
+import pytest
 import torch
 
 from vla_iss_ros.iss.observation import Observation
@@ -130,4 +135,123 @@ def save_diffusion(directory, change=None, **changes):
     return save(DiffusionConfig(**features((48, 64)), **{**values, **changes}), directory, change)
 
 
-SAVE = {"act": save_act, "diffusion": save_diffusion}
+def save_smolvla(directory, change=None, **changes):
+    """Save a tiny SmolVLA, and inside of its directory the files of its language model but the weights."""
+    from lerobot.policies.smolvla.configuration_smolvla import SmolVLAConfig
+    from tiny_language import save_smolvlm
+
+    vlm = directory / "TinySmolVLM"
+    save_smolvlm(vlm)
+    values = {
+        "chunk_size": 6,
+        "n_action_steps": 6,
+        "max_action_dim": 8,
+        "max_state_dim": 8,
+        "resize_imgs_with_padding": (64, 64),
+        "vlm_model_name": str(vlm),
+        "load_vlm_weights": False,
+        "num_vlm_layers": 4,
+        "num_steps": 4,
+        "tokenizer_max_length": 48,
+        "pad_language_to": "max_length",
+        "device": "cpu",
+    }
+    save(SmolVLAConfig(**features((96, 128)), **{**values, **changes}), directory, change)
+    for name in ("config.json", "policy_preprocessor.json"):
+        text = (directory / name).read_text()
+        (directory / name).write_text(text.replace(str(vlm), "someone/TinySmolVLM"))
+    return directory
+
+
+@contextmanager
+def small_paligemma(tokenizer):
+    """Within it pi0 and pi0.5 are made small: the library writes their sizes into its code.
+
+    ``tokenizer``: the directory that its name of PaliGemma's stands for, or None.
+    """
+    import lerobot.policies.pi0.modeling_pi0 as pi0
+    import lerobot.policies.pi05.modeling_pi05 as pi05
+    import lerobot.processor.tokenizer_processor as tokenizing
+    from transformers import PaliGemmaConfig
+
+    vision = {"model_type": "siglip_vision_model", "hidden_size": 48, "num_hidden_layers": 2}
+    vision |= {"num_attention_heads": 4, "patch_size": 14, "image_size": 56, "intermediate_size": 96}
+
+    def sizes(module):
+        def choose(variant):
+            width, mlp = (64, 128) if variant == "gemma_2b" else (32, 64)
+            return module.GemmaConfig(
+                width=width, depth=3, mlp_dim=mlp, num_heads=4, num_kv_heads=1, head_dim=16
+            )
+
+        return choose
+
+    class Mapping(dict):
+        def __missing__(self, key):
+            return lambda: PaliGemmaConfig(vision_config={**vision, "projection_dim": 64}, projection_dim=64)
+
+    def shrunk(original):
+        def make(config):
+            config.vision_config.projection_dim = config.projection_dim = config.text_config.hidden_size
+            config.vision_config.intermediate_size = 96
+            config.text_config.vocab_size = config._vocab_size = 512
+            config.image_token_index = config.image_token_id = 511
+            return original(config=config)
+
+        return make
+
+    class Tokenizers:
+        @staticmethod
+        def from_pretrained(name, **options):
+            return original_tokenizers.from_pretrained(
+                tokenizer if "paligemma" in str(name) else name, **options
+            )
+
+    original_tokenizers = tokenizing.AutoTokenizer
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (pi0, pi05):
+            patch.setattr(module, "get_gemma_config", sizes(module))
+            patch.setattr(module, "CONFIG_MAPPING", Mapping({"gemma": module.CONFIG_MAPPING["gemma"]}))
+            name = "PaliGemmaForConditionalGenerationWithPiGemma"
+            patch.setattr(module, name, shrunk(getattr(module, name)))
+        if tokenizer is not None:
+            patch.setattr(tokenizing, "AutoTokenizer", Tokenizers)
+        yield
+
+
+def save_pi(kind, directory, change=None, **changes):
+    """Save a tiny pi0 or pi0.5, and inside of its directory a tokenizer."""
+    from lerobot.policies.pi0.configuration_pi0 import PI0Config
+    from lerobot.policies.pi05.configuration_pi05 import PI05Config
+    from tiny_language import save_tokenizer
+
+    save_tokenizer(directory / "paligemma-3b-pt-224")
+    values = {
+        "chunk_size": 6,
+        "n_action_steps": 6,
+        "max_action_dim": 8,
+        "max_state_dim": 8,
+        "image_resolution": (56, 56),
+        "dtype": "float32",
+        "num_inference_steps": 4,
+        "tokenizer_max_length": 120,
+        "device": "cpu",
+    }
+    config = {"pi0": PI0Config, "pi05": PI05Config}[kind]
+    with small_paligemma(str(directory / "paligemma-3b-pt-224")):
+        return save(config(**features((96, 128)), **{**values, **changes}), directory, change)
+
+
+SAVE = {"act": save_act, "diffusion": save_diffusion, "smolvla": save_smolvla}
+if not version("lerobot").startswith("0.4."):
+    SAVE |= {kind: partial(save_pi, kind) for kind in ("pi0", "pi05")}
+
+
+@contextmanager
+def loadable(family):
+    """Within it such a directory can be loaded: for pi0 and pi0.5 with the sizes that it was saved with."""
+    if family in ("pi0", "pi05"):
+        with small_paligemma(None):
+            yield
+    else:
+        yield

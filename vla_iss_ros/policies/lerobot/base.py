@@ -89,8 +89,12 @@ class LeRobotPolicy:
             self.resize(pixels),
             self.prepare_inputs(inputs, text),
             {name: box for name, box in boxes.items() if box is not None},
-            tuple(observation.instruction.split()) if self.processors.tokenizer is not None else (),
+            self.words(observation.instruction, text),
         )
+
+    def words(self, instruction: str, text: str) -> tuple[str, ...]:
+        """Return the instruction's words where the policy takes them; ``text`` is what was tokenised."""
+        return ()
 
     def prepare_inputs(self, inputs: dict[str, Tensor], text: str) -> dict[str, Any]:
         """Return what the network takes beside images; ``text`` is what was tokenised."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,19 @@ from vla_iss_ros.policies.lerobot.base import LeRobotPolicy, Parts
 from vla_iss_ros.policies.lerobot.diffusion import DiffusionPolicy
 from vla_iss_ros.policies.lerobot.directory import CONFIG, WEIGHTS, Directory, read_directory
 from vla_iss_ros.policies.lerobot.library import import_lerobot
+from vla_iss_ros.policies.lerobot.pi0 import Pi0Policy, Pi05Policy
 from vla_iss_ros.policies.lerobot.processors import STATE, load_processors
-from vla_iss_ros.policies.lerobot.weights import hash_file, require_weights
+from vla_iss_ros.policies.lerobot.smolvla import SmolVlaPolicy
+from vla_iss_ros.policies.lerobot.weights import adopt_precision, hash_file, require_weights
 
-FAMILIES: Mapping[str, type[LeRobotPolicy]] = {"act": ActPolicy, "diffusion": DiffusionPolicy}
+FAMILIES: Mapping[str, type[LeRobotPolicy]] = {
+    "act": ActPolicy,
+    "diffusion": DiffusionPolicy,
+    "smolvla": SmolVlaPolicy,
+    "pi0": Pi0Policy,
+    "pi05": Pi05Policy,
+}
+PI = ("pi0", "pi05")
 # Compiled code cannot be looked into, and weights come from the directory, never from anywhere else.
 OFF = {
     "compile_model": False,
@@ -37,12 +46,20 @@ def load_lerobot(path: Path, device: torch.device) -> LeRobotPolicy:
     """
     directory = read_directory(path, tuple(FAMILIES))
     installed = import_lerobot()
+    if directory.kind in PI and installed.startswith("0.4."):
+        raise PolicyError(
+            f"'{path}' is of type {directory.kind}, which lerobot {installed} runs only with a changed transformers; "
+            "use lerobot 0.6 on Python 3.12"
+        )
     with redirect_stdout(sys.stderr):  # the library prints while it loads
         config = _read_config(directory, device, installed)
         processors = load_processors(directory, config)
         network = _load_network(directory, config, installed)
     weights = path / WEIGHTS
-    require_weights(network, weights)
+    if directory.config.get("load_vlm_weights"):
+        # The class would have made itself from a pretrained model, in that model's precision.
+        adopt_precision(network, weights)
+    require_weights(network, weights, _renaming(network, config))
     parts = Parts(network, config, processors, directory, device, hash_file(weights))
     return FAMILIES[directory.kind](parts)
 
@@ -58,6 +75,8 @@ def _read_config(directory: Directory, device: torch.device, installed: str) -> 
             "the policy was trained with"
         ) from error
     config.device = str(device)
+    if hasattr(config, "vlm_model_name"):
+        config.vlm_model_name = directory.local(config.vlm_model_name)
     for name, value in OFF.items():
         if hasattr(config, name):
             setattr(config, name, value)
@@ -83,6 +102,20 @@ def _load_network(directory: Directory, config: Any, installed: str) -> Any:
             f"'{directory.path}' does not load with lerobot {installed}: {_said(error)}"
         ) from error
     return network.to(config.device).eval().requires_grad_(False)
+
+
+def _renaming(network: Any, config: Any) -> Callable[[str], str | None]:
+    """Return how the library names a key of the file, None where it leaves it out."""
+    fix = getattr(network, "_fix_pytorch_state_dict_keys", None)
+    if fix is None:
+        return lambda key: key
+    nothing = torch.empty(0)
+
+    def renamed(key: str) -> str | None:
+        names = list(fix({key: nothing}, config))
+        return names[-1] if names else None
+
+    return renamed
 
 
 def _said(error: Exception) -> str:

@@ -33,7 +33,7 @@ class Processors:
         self._pre, self._post = pre, post
         self._normalizer = _step(pre, NORMALIZE, directory)
         self._unnormalizer = _step(post, UNNORMALIZE, directory)
-        self.tokenizer = next((step for step in pre.steps if step._registry_name == TOKENIZE), None)
+        self.tokenizer: Any = next((step for step in pre.steps if step._registry_name == TOKENIZE), None)
         renamed = directory.steps.get(RENAME, {}).get("rename_map") or {}
         self.originals: Mapping[str, str] = {new: old for old, new in renamed.items()}
 

@@ -25,6 +25,18 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def adopt_precision(network: nn.Module, path: Path) -> None:
+    """Give every parameter the floating-point precision that it has in the safetensors file ``path``."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = set(file.keys())
+            for name, parameter in network.named_parameters():
+                if name in keys:
+                    parameter.data = parameter.data.to(file.get_tensor(name).dtype)
+    except (SafetensorError, OSError) as error:
+        raise PolicyError(f"'{path}' is not a readable safetensors file: {error}") from error
+
+
 def require_weights(
     network: nn.Module, path: Path, renamed: Callable[[str], str | None] = lambda key: key
 ) -> None:

@@ -1,0 +1,26 @@
+"""pi0 and pi0.5: PaliGemma reads images and words, an expert turns noise into actions."""
+
+from __future__ import annotations
+
+from vla_iss_ros.policies.lerobot.flow import FlowPolicy
+from vla_iss_ros.policies.lerobot.letterbox import Letterbox, ResizeRule
+from vla_iss_ros.policies.lerobot.prompt import Part, pi05_parts
+
+
+class Pi0Policy(FlowPolicy):
+    """pi0; the state goes to the expert and is no token of the prefix."""
+
+    tower_name, prepare_name = "paligemma_with_expert", "_preprocess_images"
+
+    def resize_rule(self, key: str, camera: str) -> ResizeRule:
+        """Return the centred letterbox."""
+        height, width = self.config.image_resolution
+        return Letterbox((height, width), True)
+
+
+class Pi05Policy(Pi0Policy):
+    """pi0.5; the state's digits are written into the prompt, where they are a segment of their own."""
+
+    def text_parts(self, text: str) -> tuple[Part, ...]:
+        """Return the instruction and the state within the template."""
+        return pi05_parts(text)
