@@ -62,6 +62,8 @@ setup(
         "export": ["onnxruntime", "onnxscript"],
         # Policies behind an openpi server, and the server.
         "openpi": ["websockets>=15", "msgpack>=1.0.5"],
+        # OpenVLA; what else its directory's own Python files import, such as timm, they say themselves.
+        "openvla": ["transformers>=4.40,<5"],
         # Tables and videos of analyze_bag.
         "bags": ["pyarrow", "av"],
         # Policies of LeRobot; its release for Python 3.12 needs nothing of the one before.

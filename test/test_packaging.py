@@ -104,9 +104,10 @@ def test_requirement_files_keep_what_the_package_promises(metadata):
 
 def test_what_optional_extras_name_is_tested(metadata):
     extras = {name: lines for name, lines in metadata["extras_require"].items() if name != "test"}
-    assert set(extras) == {"onnx", "export", "openpi", "bags", "lerobot", "ray"}
+    assert set(extras) == {"onnx", "export", "openpi", "openvla", "bags", "lerobot", "ray"}
     for name, lines in extras.items():
-        files = ("policies-3.11", "policies-3.12") if name == "lerobot" else ("test",)
+        others = {"lerobot": ("policies-3.11", "policies-3.12"), "openvla": ("policies-3.11",)}
+        files = others.get(name, ("test",))
         for file in files:
             text = (CHECKOUT / "scripts" / f"requirements-{file}.txt").read_text()
             named = {

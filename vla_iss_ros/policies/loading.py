@@ -14,6 +14,7 @@ from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.exported_loading import load_exported
 from vla_iss_ros.policies.lerobot.loader import load_lerobot
 from vla_iss_ros.policies.openpi.loading import load_openpi
+from vla_iss_ros.policies.openvla.loader import load_openvla
 from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
 
@@ -102,9 +103,14 @@ def _load_openpi(path: str, device: torch.device, permissions: Permissions) -> P
     return load_openpi(path, permissions.unshared_noise)
 
 
+def _load_openvla(path: str, device: torch.device, permissions: Permissions) -> Policy:
+    return load_openvla(path, device, permissions.remote_code)
+
+
 REGISTRY: Mapping[str, Callable[[str, torch.device, Permissions], Policy]] = {
     "builtin": _load_builtin,
     "exported": _load_exported,
     "lerobot": _load_lerobot,
     "openpi": _load_openpi,
+    "openvla": _load_openvla,
 }

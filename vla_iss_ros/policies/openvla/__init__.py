@@ -1,0 +1,1 @@
+"""OpenVLA from a local directory: action tokens, compared as distributions."""
