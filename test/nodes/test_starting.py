@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or use scripts/env")
 
+import faulty_policy
 from harness import Probe, Process, Robot, apply_environment, own_domain, parameters, write_checkpoint
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -115,6 +116,54 @@ def test_a_signal_in_the_middle_of_a_long_computation_ends_with_status_0(
     finally:
         process.kill()
         probe.close()
+
+
+SECONDS = 2.0
+MOMENTS = {"loading": "configuring", "good": "no image", "slow": "busy", "hangs": "has not answered"}
+
+
+@pytest.fixture
+def probe(domain):
+    probe = Probe(domain)
+    yield probe
+    probe.close()
+
+
+@BOTH
+@pytest.mark.parametrize("mood", MOMENTS, ids=["loading", "waiting", "explaining", "hanging"])
+def test_a_signal_at_any_moment_ends_with_status_0_within_2_s(
+    number, mood, probe, tmp_path, monkeypatch, saw
+):
+    file = tmp_path / "mood"
+    file.write_text(mood)
+    monkeypatch.setenv("PYTHONPATH", faulty_policy.install(tmp_path))
+    name = f"node_{mood}_{number.name.lower()}"  # statuses of nodes that ended are told apart
+    chosen = parameters(
+        policy=f"faulty:{file}", image_transport="raw", baseline="mean_colour", hang_timeout=0.5
+    )
+    process = Process("iss_node", tmp_path / "log", ["-r", f"__node:={name}", *chosen])
+
+    def reached():
+        status = probe.status(f"/{name}: pipeline")
+        if status and MOMENTS[mood] == "busy":
+            return status[2]["busy with a frame for (s)"] != "nan"
+        return status and MOMENTS[mood] in status[1]
+
+    try:
+        if mood in ("slow", "hangs"):
+            robot = Robot(probe, f"/{name}")
+            robot.instruct()
+            robot.until(reached, mood)
+        else:
+            probe.until(reached, mood)
+        status, seconds = process.end(number)
+    finally:
+        process.kill()
+    assert status == 0
+    assert seconds < SECONDS
+    assert "Traceback" not in process.log
+    assert "terminate" not in process.log
+    saw(f"status {status} after {seconds:.1f} s, no traceback")
 
 
 def test_arguments_that_ros_refuses_are_one_line_and_status_1(tmp_path):

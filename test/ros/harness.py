@@ -224,6 +224,8 @@ class Robot:
     LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
+    size = SIZE
+
     def __init__(self, probe, node, compressed=False):
         self.probe, self.node, self.compressed = probe, node, compressed
         self.stamp = 100 * SECOND
@@ -257,15 +259,23 @@ class Robot:
 
     def image(self, camera):
         rng = np.random.default_rng(self.stamp)
-        pixels = rng.integers(0, 256, (*SIZE, 3), np.uint8)
+        pixels = rng.integers(0, 256, (*self.size, 3), np.uint8)
+        if self.compressed:
+            return encode_compressed_image(pixels, self.header(camera), CompressedImage)
+        return encode_image(pixels, self.header(camera), Image, "rgb8")
+
+    def blank(self, camera):
+        """Return a grey image, which is quick to make at any size."""
+        pixels = np.full((*self.size, 3), 128, np.uint8)
         if self.compressed:
             return encode_compressed_image(pixels, self.header(camera), CompressedImage)
         return encode_image(pixels, self.header(camera), Image, "rgb8")
 
     def labels(self, camera):
-        pixels = np.zeros(SIZE, np.uint8)
-        cv2.circle(pixels, (12, 12), 8, 1, -1)
-        pixels[:, 20:] = 2
+        height, width = self.size
+        pixels = np.zeros(self.size, np.uint8)
+        cv2.circle(pixels, (height // 2, height // 2), height // 3, 1, -1)
+        pixels[:, 5 * width // 8 :] = 2
         return encode_compressed_image(pixels, self.header(camera), CompressedImage, "png")
 
     def joint_state(self):

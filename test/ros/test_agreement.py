@@ -11,6 +11,7 @@ from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension, MultiAr
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from vla_iss_ros.messages.stamps import stamp_from_nanoseconds
+from vla_iss_ros.ros import agreement
 from vla_iss_ros.ros.agreement import DRAWN_EVERY, DRAWS, LIKELY, CommandedActions
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN
 from vla_iss_ros.ros.faults import Faults
@@ -173,6 +174,26 @@ def test_what_cannot_be_compared_is_named(make, message, text):
     status = commands.compare(0.0, 0.0)
     assert status.level == WARN
     assert status.message.startswith(text)
+
+
+def test_commands_that_stop_are_told_until_they_come_again(make, monkeypatch):
+    commands = make()
+    commands.hear(array(1.0, 0.0))
+    assert commands.compare(1.0, 0.0).level == OK
+    came = commands.commands._kept[-1][0]
+    with monkeypatch.context() as patch:
+        patch.setattr(agreement, "time", SimpleNamespace(monotonic=lambda: came + 6.0))
+        status = commands.commands.status()
+        assert (status.level, status.message) == (WARN, "no commanded action for 6 s")
+        assert status.values["age of the last command (s)"] == pytest.approx(6.0)
+        # One every four seconds is how this policy commands; a long pause before says nothing of that.
+        commands.commands._kept.clear()
+        commands.commands._kept.extend((came - ago, 0, None) for ago in (3600.0, 12.0, 8.0, 4.0, 0.0))
+        assert commands.commands.status().level == OK
+        patch.setattr(agreement, "time", SimpleNamespace(monotonic=lambda: came + 13.0))
+        assert commands.commands.status().message == "no commanded action for 13 s"
+    commands.hear(array(1.0, 0.0))
+    assert commands.compare(1.0, 0.0).level == OK
 
 
 def test_another_time_forgets_the_commands(make):

@@ -40,6 +40,8 @@ KEPT = 1024
 ANSWERS_KEPT = 16
 # A command further than this from the frame, in seconds, answers another picture.
 TOLERANCE = 1.0
+# Commands are missing after so many seconds, and after so many times their usual distance.
+SILENT_SECONDS, SILENT_FACTOR = 5.0, 3.0
 # Answers to one observation under different noise, and the comparisons after which they are drawn anew.
 DRAWS, DRAWN_EVERY = 8, 32
 LIKELY = "compare the cameras, their order and preprocessing, the state's units and the checkpoint"
@@ -195,6 +197,10 @@ class CommandedActions:
         if not self.received:
             return Status(TASK, OK, "no action topic")
         values: dict[str, Any] = {"actions received": self.received}
+        silent = self._silent()
+        if silent:
+            values["age of the last command (s)"] = silent
+            return Status(TASK, WARN, f"no commanded action for {silent:.0f} s", values)
         if latest is None:
             return Status(TASK, OK, "no frame has been compared yet", values)
         if latest.difference is None:
@@ -213,6 +219,16 @@ class CommandedActions:
             f"{found.ratio:.1f} times what is expected; {how}"
         )
         return Status(TASK, latest.level, message if latest.level == OK else f"{message}; {LIKELY}", values)
+
+    def _silent(self) -> float:
+        """Return for how many seconds commands are missing, 0 while they come as they did."""
+        with self._lock:
+            came = [arrived for arrived, _, _ in self._kept]
+        if not came:
+            return 0.0
+        age = time.monotonic() - came[-1]
+        usual = float(np.median(np.diff(came))) if len(came) > 1 else 0.0
+        return age if age > max(SILENT_SECONDS, SILENT_FACTOR * usual) else 0.0
 
     def _take(self, message: Any) -> None:
         try:

@@ -1,0 +1,138 @@
+"""Others on the network that die, stop reading, or are discovered late."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import CAMERAS, SECOND, Probe, Robot, number
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+NODE = "/iss_node"
+AGREEMENT = f"{NODE}: policy agreement"
+OK, WARN = 0, 1
+RAW = {"image_transport": "raw", "image_reliability": "reliable"}
+FRAMES = 30
+
+
+def ended(process):
+    """End a node that was not meant to end before; fails for a traceback."""
+    assert process.process.poll() is None
+    status, _ = process.end()
+    assert (status, "Traceback" in process.log) == (0, False)
+
+
+def start_policy_node(launch, small):
+    """Start policy_node on the inputs of iss_node."""
+    names = [f"{camera}/image" for camera in CAMERAS] + ["joint_states", "instruction"]
+    rules = [part for name in names for part in ("-r", f"~/input/{name}:={NODE}/input/{name}")]
+    return launch("policy_node", *rules, policy=small["policy"], cameras=small["cameras"], **RAW)
+
+
+def test_a_policy_node_that_is_killed_is_told_and_explained_on(launch, small, probe, saw):
+    rule = ("-r", "~/input/action:=/policy_node/output/action_chunk")
+    node = launch("iss_node", *rule, **small, **RAW)
+    policy_node = start_policy_node(launch, small)
+    robot = Robot(probe, NODE)
+    robot.instruct()
+
+    def agree():
+        level, message, _ = probe.status(AGREEMENT) or (None, "", {})
+        return level == OK and message.startswith("commanded and own action differ by at most")
+
+    robot.until(agree, "agreement")
+    policy_node.process.kill()
+    policy_node.process.wait()
+    done = number(probe, NODE, "frames done")
+    robot.until(lambda: "no commanded action for" in probe.status(AGREEMENT)[1], "the silence told")
+    assert probe.status(AGREEMENT)[0] == WARN
+    assert number(probe, NODE, "frames done") > done
+    again = start_policy_node(launch, small)
+    robot.until(agree, "agreement again")
+    ended(again)
+    ended(node)
+    saw("frames explained on; policy agreement: no commanded action for 6 s; OK once it was back")
+
+
+READER = """
+import sys, rclpy
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+rclpy.init()
+node = rclpy.create_node("reader")
+node.create_subscription(Image, sys.argv[1], lambda message: print("heard", flush=True), QoSProfile(depth=1))
+rclpy.spin(node)
+"""
+
+
+@pytest.fixture
+def reader(domain):
+    """A process that reads an overlay reliably, until it is stopped."""
+    topic = f"{NODE}/output/front/overlay"
+    process = subprocess.Popen([sys.executable, "-c", READER, topic], stdout=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_subscriber_that_never_reads_holds_up_nobody(launch, small, probe, reader, saw):
+    node = launch("iss_node", **small, **RAW)
+    heard = probe.collect(Image, f"{NODE}/output/front/overlay", 1)
+    robot = Robot(probe, NODE)
+    robot.size = (480, 640)
+    robot.instruct()
+    robot.until_explained()
+    first = []
+    robot.until(lambda: first or first.append(reader.stdout.readline()) or first, "the reader has one")
+    milliseconds = []
+    for stopped in (False, True):
+        if stopped:
+            reader.send_signal(signal.SIGSTOP)
+        seconds = []
+        for _ in range(FRAMES):
+            count = len(heard)
+            robot.until(lambda count=count: len(heard) > count, "the overlay heard by another subscriber")
+            seconds.append(float(probe.value(f"{NODE}: NMR", "seconds publish")))
+        milliseconds.append(1000 * sorted(seconds)[FRAMES // 2])
+    assert reader.poll() is None
+    ended(node)
+    saw(
+        f"{FRAMES} of {FRAMES} overlays reached another; drawn and published in {milliseconds[0]:.0f} ms before, "
+        f"{milliseconds[1]:.0f} ms after it stopped"
+    )
+
+
+def test_a_node_that_comes_after_its_publishers_hears_them_and_the_latched_instruction(
+    launch, small, probe, saw
+):
+    node = "/late"
+    robot = Robot(probe, node)
+    instruction = probe.publisher(String, robot.topic("instruction"), Robot.LATCHED)
+    instruction.publish(String(data="press the button"))
+    for camera in CAMERAS:
+        probe.publisher(Image, robot.topic(f"{camera}/image"), Robot.RELIABLE).publish(robot.image(camera))
+    process = launch("iss_node", "-r", "__node:=late", **small, **RAW)
+    robot.until_explained()
+    assert probe.value(f"{node}: NMR", "instruction") == "press the button"
+    ended(process)
+    saw("the latched instruction arrived; the first frames explained")
+
+
+def test_publishers_that_come_late_and_others_after_them_are_heard(launch, small, probe, domain, saw):
+    node = "/early"
+    process = launch("iss_node", "-r", "__node:=early", **small, **RAW)
+    probe.until_status(f"{node}: pipeline", "no image from front, wrist")
+    arrays = probe.collect(DiagnosticArray, "/diagnostics")
+    probe.until(lambda: len(arrays) >= 3, "diagnostics of a node that goes on waiting")
+    for stamp in (100 * SECOND, 200 * SECOND):
+        # Participants of their own, which are discovered anew and go.
+        publishers = Probe(domain)
+        robot = Robot(publishers, node)
+        robot.stamp = stamp
+        robot.instruct()
+        robot.until_explained(2)
+        publishers.close()
+    ended(process)
+    saw("frames of the first and of the second publishers explained")
