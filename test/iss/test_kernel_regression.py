@@ -50,10 +50,26 @@ def test_learning_finds_the_cells_that_matter():
     start = CoalitionKernel.prior_values(SURFACE)
     values = learn(SURFACE, 0.5, answers, start, 25)
     before, after = (CoalitionKernel(SURFACE, each, 0.5) for each in (start, values))
-    assert log_evidence(after, answers) > log_evidence(before, answers) + 5
+    (learned,), (unlearned,) = (log_evidence(each, answers, [given.times]) for each in (after, before))
+    assert learned > unlearned + 5
     share = after.weights[:3].square().sum() / after.weights.square().sum()
     assert share > 0.8
     assert share > before.weights[:3].square().sum() / before.weights.square().sum() + 0.2
+
+
+def test_evidence_at_other_times_is_that_of_answers_given_then():
+    given, moves = some_answers()
+    kernel, answers = CoalitionKernel(SURFACE, some_values(SURFACE), 0.5), Answers.of(given, moves)
+    times = [given.times - age * (given.pictures == 0) for age in (0.0, 3.0, 50.0)]
+    found = log_evidence(kernel, answers, times)
+    assert len(set(found)) == 3
+    for value, each in zip(found, times, strict=True):
+        # From its definition: a Gaussian of one output whose scale is the likeliest.
+        then = Interventions(given.replaced, given.pictures, each)
+        covariance = kernel.gram(then, then) + kernel.noise * torch.eye(len(each))
+        energy = (answers.scores * torch.linalg.solve(covariance, answers.scores)).sum()
+        wanted = -0.5 * len(each) * energy.log() - 0.5 * torch.logdet(covariance)
+        assert value == pytest.approx(wanted.item(), rel=1e-9)
 
 
 def test_learning_does_not_depend_on_the_scale_of_the_action():

@@ -110,7 +110,7 @@ def measure_words(frame: FrameRun) -> tuple[WordSaliency, ...]:
     saliencies = []
     for index, word in enumerate(words):
         text = " ".join(words[:index] + words[index + 1 :])
-        changed = frame.shared.policy.preprocess(dataclasses.replace(frame.observation, instruction=text))
+        changed = frame.preprocess(dataclasses.replace(frame.observation, instruction=text))
         saliencies.append(WordSaliency(word, frame.mean_divergence(*frame.ask_pixels(changed, {}))))
     return tuple(saliencies)
 

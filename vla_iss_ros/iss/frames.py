@@ -10,7 +10,7 @@ from torch import Tensor
 from vla_iss_ros.iss.divergences import Divergence, mean_divergence
 from vla_iss_ros.iss.evaluation import Evaluator
 from vla_iss_ros.iss.observation import Actions, Observation, Prepared
-from vla_iss_ros.iss.subjects import SharedRun, Subject
+from vla_iss_ros.iss.subjects import SharedRun, Subject, preprocess_again
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,10 @@ class FrameRun:
     shared: SharedRun
     evaluator: Evaluator
     divergence: Divergence
+
+    def preprocess(self, changed: Observation) -> Prepared:
+        """Turn the observation with another instruction or state, its images as they are, into the policy's inputs."""
+        return preprocess_again(self.shared.policy, changed, self.base)
 
     def ask_pixels(self, base: Prepared, images: Mapping[str, Tensor]) -> list[Actions]:
         """Run the policy on variants of ``base``, in batches that fit, and wait."""

@@ -87,7 +87,7 @@ class PixelSpace:
             frame.base,
             frame.evaluator.reference,
             Replacements(pictures, self._instructions, mean_state),
-            self._policy.preprocess,
+            frame.preprocess,
             frame.ask_pixels,
             frame.divergence,
         )

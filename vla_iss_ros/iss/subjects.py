@@ -35,6 +35,18 @@ class ExplainablePolicy(Protocol):
         """Act on N variants of ``base``."""
 
 
+def preprocess_again(policy: Any, observation: Observation, base: Prepared) -> Prepared:
+    """Turn an observation that has the images of ``base`` into the policy's inputs.
+
+    Policies may offer ``preprocess_inputs`` for it, which leaves the images as they are in ``base``.
+    """
+    if hasattr(policy, "preprocess_inputs"):
+        prepared: Prepared = policy.preprocess_inputs(observation, base)
+        return prepared
+    prepared = policy.preprocess(observation)
+    return prepared
+
+
 @dataclass(frozen=True)
 class SharedRun:
     """How a policy is run on one frame: the noise, and where there is one the reference path, that all rows share."""

@@ -47,7 +47,6 @@ def _with_mean_state(frame: FrameRun, tokens: Tokens, mean_state: Any) -> Encode
     """Return the observation with the recorded mean of its state, encoded; None where there is no such thing."""
     if mean_state is None or frame.observation.state is None:
         return None
-    policy = frame.shared.policy
-    changed = policy.preprocess(dataclasses.replace(frame.observation, state=mean_state.numpy()))
-    encoded: Encoded = policy.encode(changed)
+    changed = frame.preprocess(dataclasses.replace(frame.observation, state=mean_state.numpy()))
+    encoded: Encoded = frame.shared.policy.encode(changed)
     return encoded

@@ -55,11 +55,15 @@ class PixelPolicy:
         Raises ValueError for a missing camera, a state of another size, or an empty instruction.
         """
         images = self.resize(camera_pixels(observation, self.spec.camera_names, self.device))
+        return self.preprocess_inputs(observation, Prepared(images, {}))
+
+    def preprocess_inputs(self, observation: Observation, base: Prepared) -> Prepared:
+        """Look up the words and take the state; images are those of ``base``. Raises ValueError as above."""
         require_instruction(observation)
         state = state_row(observation, self.spec.state_names, self.device)
         words = self.network.word_indices(observation.instruction)[None].to(self.device)
         texts = tuple(observation.instruction.lower().split())
-        return Prepared(images, {"state": state, "words": words}, words=texts)
+        return Prepared(base.images, {"state": state, "words": words}, words=texts)
 
     def resize(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Area-average images float32 [N, 3, H, W] in [0, 1] to the network's size."""

@@ -59,6 +59,10 @@ class ExportedPolicy:
         empty instruction where the graph takes one.
         """
         images = self.resize(camera_pixels(observation, self.spec.camera_names, self.device))
+        return self.preprocess_inputs(observation, Prepared(images, {}))
+
+    def preprocess_inputs(self, observation: Observation, base: Prepared) -> Prepared:
+        """Take the state and look up the words; images are those of ``base``. Raises ValueError as above."""
         inputs: dict[str, Tensor] = {}
         texts: tuple[str, ...] = ()
         if self.manifest.state is not None:
@@ -72,7 +76,7 @@ class ExportedPolicy:
             texts = tuple(observation.instruction.lower().split())
         boxes = {name: resize.content for name, resize in self._resizes.items()}
         content = {name: box for name, box in boxes.items() if box is not None}
-        return Prepared(images, inputs, content, texts)
+        return Prepared(base.images, inputs, content, texts)
 
     def resize(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Bring images float32 [N, 3, H, W] in [0, 1] to the graph's size."""

@@ -61,8 +61,10 @@ class PolicySpec:
 class Policy(Protocol):
     """A policy whose inputs can be intervened on.
 
-    One method is optional, ``resize(images) -> images``: bring camera name to float32 [N, 3, H, W] in [0, 1] from the
+    Two methods are optional. ``resize(images) -> images``: bring camera name to float32 [N, 3, H, W] in [0, 1] from the
     camera's size to the policy's, as ``preprocess`` does. The setting ``composite_resolution`` = camera needs it.
+    ``preprocess_inputs(observation, base) -> Prepared``: what ``preprocess`` returns for an observation with the images
+    that ``base`` was made from, without touching them again; it makes effects of instruction and state cheaper.
     """
 
     spec: PolicySpec

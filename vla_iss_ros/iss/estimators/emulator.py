@@ -167,10 +167,10 @@ class Emulator(SampledEstimator):
         kernel = CoalitionKernel(self._cells(), memory.values, self.probability)
         replaced, pictures, moves = self._rows()
         own = replaced[-TESTED:], pictures[-TESTED:], moves[-TESTED:]
+        answers, order = _answers(own, memory, REMEMBERED + TESTED)
+        times, remembered = answers.interventions.times, order < len(order) - len(own[0])
         ages = (*WEAKENINGS, UNRELATED)
-        evidence = [
-            log_evidence(kernel, _answers(own, memory.aged(age), REMEMBERED + TESTED)[0]) for age in ages
-        ]
+        evidence = log_evidence(kernel, answers, [times - age * remembered for age in ages])
         best = ages[max(range(len(ages)), key=evidence.__getitem__)]
         return None if best == UNRELATED else memory.aged(best)
 

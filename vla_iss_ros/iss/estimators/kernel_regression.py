@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -94,16 +95,21 @@ def negative_log_posterior(
     return value, slope
 
 
-def log_evidence(kernel: CoalitionKernel, answers: Answers) -> float:
-    """Return the log likelihood of the answers as one output, scale profiled out, up to a constant.
+def log_evidence(kernel: CoalitionKernel, answers: Answers, times: Sequence[Tensor]) -> list[float]:
+    """Return the log likelihood of the answers as one output, were they given at other ``times``, each float64 [N].
 
-    0 where nothing moved: such answers tell no kernel from another.
+    The scale is profiled out; up to a constant. 0 where nothing moved: such answers tell no kernel from another.
     """
-    root = _root(kernel.gram(answers.interventions, answers.interventions), kernel.noise)
-    energy = float(torch.linalg.solve_triangular(root, answers.scores, upper=False).square().sum())
-    if not energy > 0:
-        return 0.0
-    return -0.5 * len(root) * math.log(energy) - float(root.diagonal().log().sum())
+    given = answers.interventions
+    overlap = kernel.overlap(given, given)
+    found = []
+    for each in times:
+        at = replace(given, times=each)
+        root = _root(kernel.of_overlap(overlap, at, at), kernel.noise)
+        energy = float(torch.linalg.solve_triangular(root, answers.scores, upper=False).square().sum())
+        size = float(root.diagonal().log().sum())
+        found.append(-0.5 * len(root) * math.log(energy) - size if energy > 0 else 0.0)
+    return found
 
 
 def _invert(gram: Tensor, noise: float) -> tuple[Tensor, float]:
