@@ -1,23 +1,26 @@
 """How much of analysing a bag is spent within the policy, and what a second worker brings.
 
-The sample bag with the shipped policy: in this process with one torch thread, then in ``--workers`` processes with one
-thread each. Both write every output, loading and starting included. The ratio needs as many free cores as workers.
-``--quick`` explains a few frames an episode, where starting weighs most.
+The sample bag with the shipped policy: in this process with one torch thread, then in ``--workers`` workers of ``--engine``
+with one thread each. Both write every output, loading and starting included. ``--quick`` explains a few frames an
+episode, where starting and writing weigh most.
+
+The ratio needs as many free cores as workers. What other work left of the cores is printed with it, and the CPU seconds of
+both runs: they bound the ratio on free cores, for no run is faster than its CPU seconds spread over all workers.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+from cpu_use import CpuUse
 
 from vla_iss_ros import settings
 from vla_iss_ros.analysis.bag_analysis import Order, Outcome, analyse
-from vla_iss_ros.analysis.engines import Engine, SerialEngine
-from vla_iss_ros.analysis.process_engine import ProcessEngine
+from vla_iss_ros.analysis.engines import Engine, SerialEngine, make_engine
 from vla_iss_ros.analysis.run_directory import RunDirectory
 from vla_iss_ros.bags.bag_source import BagSource
 from vla_iss_ros.bags.frames import BagTopics
@@ -26,13 +29,12 @@ from vla_iss_ros.policies.loading import shipped_samples
 QUICK_STRIDE = 8
 
 
-def measure(engine: Engine, stride: int) -> tuple[float, Outcome]:
-    """Return the seconds of one analysis of the sample bag, and what it found."""
+def measure(engine: Engine, stride: int) -> tuple[CpuUse, Outcome]:
+    """Return what one analysis of the sample bag took, and what it found."""
     source = BagSource.of("metaworld", shipped_samples() / "metaworld", BagTopics(), settings.check({}))
-    with tempfile.TemporaryDirectory() as directory:
-        started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as directory, CpuUse() as use:
         outcome = analyse(Order([source], {}, stride=stride), RunDirectory(Path(directory) / "run"), engine)
-        return time.perf_counter() - started, outcome
+    return use, outcome
 
 
 def main() -> None:
@@ -40,20 +42,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="explain fewer frames")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--engine", default="processes", choices=("processes", "ray"))
     options = parser.parse_args()
     torch.set_num_threads(1)
+    # Workers inherit it: threads of other libraries would wait for each other on few cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     stride = QUICK_STRIDE if options.quick else 1
     one, outcome = measure(SerialEngine(), stride)
     inside = outcome.seconds
-    print(f"{outcome.explained} of {outcome.frames} frames explained, {one:.1f} s in one process, of which")
+    print(f"{outcome.explained} of {outcome.frames} frames explained, {one.wall:.1f} s in one process, of which")
     for stage in ("policy", "explain", "decode", "write"):
         print(f"  {stage}: {inside[stage]:.1f} s")
     print("decode and write run beside the policy; explain holds policy and estimator")
-    several, same = measure(ProcessEngine(options.workers), stride)
+    several, same = measure(make_engine(options.engine, workers=options.workers), stride)
     assert same.nmr == outcome.nmr, "the engines differ"
-    print(f"{several:.1f} s in {options.workers} processes")
+    print(f"{several.wall:.1f} s in {options.workers} workers of engine {options.engine}")
+    cores = os.cpu_count() or 1
     print(
-        f"inside forwards: {100 * inside['policy'] / one:.0f} %; {options.workers} workers / 1 = {one / several:.2f}"
+        f"CPU seconds: {one.own:.1f} and {several.own:.1f}; other work left {100 * one.share():.0f} % and "
+        f"{100 * several.share():.0f} % of {cores} cores"
+    )
+    print(f"on free cores {options.workers} workers / 1 is at most {one.wall * options.workers / several.own:.2f}")
+    print(
+        f"inside forwards: {100 * inside['policy'] / one.wall:.0f} %; "
+        f"{options.workers} workers / 1 = {one.wall / several.wall:.2f}"
     )
 
 

@@ -53,9 +53,10 @@ def _conclude(outcome: Outcome, directory: RunDirectory, options: argparse.Names
         print(f"{PROGRAM}: left out: {counted(outcome.problems)}", file=sys.stderr)
     seconds = outcome.seconds
     wall, policy = seconds["wall"], seconds.get("policy", 0.0)
+    within = f"{policy / wall:.0%} of it" if options.engine == "serial" else f"{policy:.1f} s of all workers"
     print(
         f"{PROGRAM}: {outcome.explained} of {outcome.frames} frames explained; {wall:.1f} s, "
-        f"{policy / wall:.0%} of it within the policy"
+        f"{within} within the policy"
     )
     nmr = outcome.nmr
     value = with_interval(nmr.value, nmr.low, nmr.high)
