@@ -1,11 +1,12 @@
 """How much of analysing a bag is spent within the policy, and what a second worker brings.
 
-The sample bag with the shipped policy: in this process with one torch thread, then in ``--workers`` workers of ``--engine``
-with one thread each. Both write every output, loading and starting included. ``--quick`` explains a few frames an
-episode, where starting and writing weigh most.
+The sample bag with the shipped policy: in this process with one torch thread, then in ``--workers`` workers of
+``--engine`` with one thread each. Both write every output, loading and starting included. ``--quick`` explains a few
+frames an episode, where starting and writing weigh most.
 
-The ratio needs as many free cores as workers. What other work left of the cores is printed with it, and the CPU seconds of
-both runs: they bound the ratio on free cores, for no run is faster than its CPU seconds spread over all workers.
+The ratio needs as many free cores as workers. What other work left of the cores is printed with it, and the CPU seconds
+of both runs. They bound the ratio on free cores: one process takes as long as its main thread computes, and several
+take no less than all their CPU seconds spread over as many cores.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -29,12 +31,13 @@ from vla_iss_ros.policies.loading import shipped_samples
 QUICK_STRIDE = 8
 
 
-def measure(engine: Engine, stride: int) -> tuple[CpuUse, Outcome]:
-    """Return what one analysis of the sample bag took, and what it found."""
+def measure(engine: Engine, stride: int) -> tuple[CpuUse, float, Outcome]:
+    """Return what one analysis of the sample bag took, the CPU seconds of this thread, and what it found."""
     source = BagSource.of("metaworld", shipped_samples() / "metaworld", BagTopics(), settings.check({}))
+    started = time.thread_time()
     with tempfile.TemporaryDirectory() as directory, CpuUse() as use:
         outcome = analyse(Order([source], {}, stride=stride), RunDirectory(Path(directory) / "run"), engine)
-    return use, outcome
+    return use, time.thread_time() - started, outcome
 
 
 def main() -> None:
@@ -48,13 +51,15 @@ def main() -> None:
     # Workers inherit it: threads of other libraries would wait for each other on few cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     stride = QUICK_STRIDE if options.quick else 1
-    one, outcome = measure(SerialEngine(), stride)
+    one, computed, outcome = measure(SerialEngine(), stride)
     inside = outcome.seconds
-    print(f"{outcome.explained} of {outcome.frames} frames explained, {one.wall:.1f} s in one process, of which")
+    print(
+        f"{outcome.explained} of {outcome.frames} frames explained, {one.wall:.1f} s in one process, of which"
+    )
     for stage in ("policy", "explain", "decode", "write"):
         print(f"  {stage}: {inside[stage]:.1f} s")
     print("decode and write run beside the policy; explain holds policy and estimator")
-    several, same = measure(make_engine(options.engine, workers=options.workers), stride)
+    several, _, same = measure(make_engine(options.engine, workers=options.workers), stride)
     assert same.nmr == outcome.nmr, "the engines differ"
     print(f"{several.wall:.1f} s in {options.workers} workers of engine {options.engine}")
     cores = os.cpu_count() or 1
@@ -62,7 +67,9 @@ def main() -> None:
         f"CPU seconds: {one.own:.1f} and {several.own:.1f}; other work left {100 * one.share():.0f} % and "
         f"{100 * several.share():.0f} % of {cores} cores"
     )
-    print(f"on free cores {options.workers} workers / 1 is at most {one.wall * options.workers / several.own:.2f}")
+    print(
+        f"on free cores {options.workers} workers / 1 is at most {computed * options.workers / several.own:.2f}"
+    )
     print(
         f"inside forwards: {100 * inside['policy'] / one.wall:.0f} %; "
         f"{options.workers} workers / 1 = {one.wall / several.wall:.2f}"

@@ -14,11 +14,14 @@ from vla_iss_ros.analysis.bag_analysis import Order
 from vla_iss_ros.bags.bag_source import BagSource
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics
+from vla_iss_ros.bags.lerobot_layout import is_dataset
+from vla_iss_ros.bags.lerobot_source import LeRobotSource
 from vla_iss_ros.bags.reader import Bag
 from vla_iss_ros.bags.source import Source
 from vla_iss_ros.bags.topic_guess import guess_labels, guess_topics, topics_in_words
 from vla_iss_ros.cli.bag_topics import image_topics
 from vla_iss_ros.cli.contract_topics import read_contract_topics
+from vla_iss_ros.cli.dataset_options import dataset_source
 from vla_iss_ros.cli.parameter_file import read_parameters, topic_of_each_camera
 from vla_iss_ros.cli.region_options import Regions, read_regions
 from vla_iss_ros.regions.polygons import OBJECT_NAMES, ROBOT_NAMES
@@ -41,7 +44,11 @@ OPTIONS = (
 def add_analysis_options(parser: argparse.ArgumentParser, *, several_policies: bool = False) -> None:
     """Add the recordings, the policy (or ``several_policies``, each with an option of its own), topics and settings."""
     parser.add_argument(
-        "bags", nargs="+", type=Path, metavar="BAG", help="rosbag2 directory, .mcap or .db3 file"
+        "bags",
+        nargs="+",
+        type=Path,
+        metavar="BAG",
+        help="rosbag2 directory, .mcap or .db3 file; or directory of a LeRobot data set",
     )
     policy: dict[str, Any] = {"action": "append", "required": True} if several_policies else {}
     parser.add_argument("--policy", metavar="TYPE[:PATH]", help="policy to explain (builtin)", **policy)
@@ -58,7 +65,7 @@ def add_analysis_options(parser: argparse.ArgumentParser, *, several_policies: b
         action="append",
         default=[],
         metavar="CAMERA=TOPIC",
-        help="image topic, once for each camera",
+        help="image topic (or feature of a data set), once for each camera",
     )
     for name, what in (
         ("state", "JointState"),
@@ -125,6 +132,20 @@ def _source(
     regions: Regions,
     say: Callable[[str], object],
 ) -> Source:
+    if is_dataset(path):
+        if regions.topics:
+            raise ValueError(f"--regions names topics, and the data set '{path}' has none; give files")
+        unit, instruction = settings.state_unit, settings.instruction
+        names, cameras = settings.state_names, settings.cameras
+        try:
+            return dataset_source(
+                path, name, options, cameras, names, say, state_unit=unit, instruction=instruction
+            )
+        except BagError:
+            if len(options.bags) == 1:
+                raise
+            # Named when the analysis opens it.
+            return LeRobotSource(name, path, tuple((camera, "") for camera in cameras))
     try:
         with Bag(path) as bag:
             chosen = dataclasses.replace(_topics(bag, options, topics, settings), **regions.chosen_topics())
