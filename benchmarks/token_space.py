@@ -1,7 +1,9 @@
-"""What token space costs beside pixel space on the shipped policy, and how often its vision tower runs.
+"""What token space costs beside pixel space, and how often the vision tower runs.
 
-Both explain the same frames of the sample bag with N samples and the same number of cells a camera, alternating in one
-process; each time is a median. The mean embeddings are read from the file beside the policy.
+Both explain the same frames (of the sample bag where they fit the policy, else made up) with N samples and the same
+number of cells a camera, alternating in one process; each time is a median. The mean embeddings are read from the file
+beside the policy, or gathered from the frames. The tiny SmolVLA is random: it counts runs, and its ratio is no trained
+policy's.
 """
 
 from __future__ import annotations
@@ -9,14 +11,14 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import torch
-
 from vla_iss_ros import settings
-from vla_iss_ros.analysis.policy_frames import sample_frames
+from vla_iss_ros.analysis.policy_frames import sample_frames, synthetic_frames
 from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.policies.loading import load_policy
@@ -31,14 +33,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     parser.add_argument("--samples", type=int, default=100, metavar="N", help="(%(default)s)")
     parser.add_argument("--policy", default="builtin", metavar="TYPE[:PATH]", help="(%(default)s)")
+    parser.add_argument(
+        "--tiny-smolvla",
+        action="store_true",
+        help="a tiny random SmolVLA, made here (in scripts/policies-env)",
+    )
     options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as scratch:
+        if options.tiny_smolvla:
+            options.policy = f"lerobot:{make_tiny_smolvla(Path(scratch) / 'tiny_smolvla')}"
+        return run(parser, options)
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Measure; return 0."""
     repeats = 5 if options.quick else 25
     policy = load_policy(options.policy, "auto")
     towers = Towers(policy)
     frames = sample_frames(policy)
+    recorded = None if frames else Recorded(synthetic_frames(policy))
+    if recorded is not None:
+        frames = list(recorded.donors)
     grid = policy.spec.cameras[0].token_grid
-    if grid is None or not frames:
-        parser.error(f"policy {options.policy} has no image tokens, or the sample bag does not fit it")
+    if grid is None:
+        parser.error(f"policy {options.policy} has no image tokens")
     common = {"policy": options.policy, "samples": options.samples, "effects": False}
     spaces = {
         "pixel": {**common, "grid": -(-grid[0] // BLOCK)},
@@ -46,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     for estimator in ("spatial", "emulator"):
         print(f"estimator {estimator}, N = {options.samples}, {len(frames)} frames, {repeats} repeats")
-        ratio, runs = compare(policy, towers, spaces, estimator, frames, repeats)
+        ratio, runs = compare(policy, towers, spaces, estimator, frames, repeats, recorded)
     print(f"token / pixel time at N = {options.samples}: {ratio:.2f}; vision tower runs: {runs}")
     return 0
 
@@ -58,12 +76,16 @@ def compare(
     estimator: str,
     frames: Sequence[Observation],
     repeats: int,
+    recorded: Recorded | None,
 ) -> tuple[float, int]:
-    """Print one line a space; return the ratio of median times, and tower runs a frame in token space."""
+    """Print one line a space; return the ratio of median times, and tower runs a frame in token space.
+
+    ``recorded``: donors in the place of the shipped ones, where these do not fit the policy.
+    """
     explainers: dict[str, Explainer] = {}
     for name, values in spaces.items():
         checked = settings.check({**values, "estimator": estimator})
-        explainers[name] = Recorded.of(policy, checked).explainer(policy, checked)
+        explainers[name] = (recorded or Recorded.of(policy, checked)).explainer(policy, checked)
         explainers[name].explain(frames[0])
     times: dict[str, list[float]] = {name: [] for name in spaces}
     inside: dict[str, list[float]] = {name: [] for name in spaces}
@@ -91,21 +113,37 @@ class Towers:
     def __init__(self, policy: Any) -> None:
         self._images = 0
         self._cameras = len(policy.spec.cameras)
-        self._wrap(policy.network)
+        owner, name = tower_of(policy)
+        embed = getattr(owner, name)
+
+        def counted(*given: Any) -> Any:
+            self._images += 1
+            return embed(*given)
+
+        setattr(owner, name, counted)
 
     @property
     def runs(self) -> int:
         """Runs over all cameras so far."""
         return self._images // self._cameras
 
-    def _wrap(self, network: Any) -> None:
-        embed: Callable[[torch.Tensor], torch.Tensor] = network.embed_images
 
-        def counted(images: torch.Tensor) -> torch.Tensor:
-            self._images += 1
-            return embed(images)
+def tower_of(policy: Any) -> tuple[Any, str]:
+    """Return the object that embeds one camera's images, and its method."""
+    if hasattr(policy, "tower"):  # flow policies of LeRobot
+        return policy.tower, "embed_image"
+    if hasattr(policy.network, "embed_images"):  # the shipped policy
+        return policy.network, "embed_images"
+    return policy.network.model.backbone, "forward"  # ACT
 
-        network.embed_images = counted
+
+def make_tiny_smolvla(directory: Path) -> Path:
+    """Save a tiny random SmolVLA as the tests do."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test" / "policies" / "lerobot"))
+    from tiny_lerobot import save_smolvla
+
+    made: Path = save_smolvla(directory)
+    return made
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_the_robots_queue_is_left_alone_and_nothing_stays_in_its_place(policy, b
     encoded = policy.encode(base)
     policy.run_tokens(encoded, encoded.tokens, noise, path=policy.reference_path(base, noise))
     assert not policy.network._queues["action"]
-    for owner in (policy.network, policy.network.model, policy._tower):
+    for owner in (policy.network, policy.network.model, policy.tower):
         names = (
             "embed_image",
             "embed_language_tokens",

@@ -38,7 +38,7 @@ class FlowPolicy(LeRobotPolicy):
     prepare_name = ""
 
     def __init__(self, parts: Parts) -> None:
-        self._tower = getattr(parts.network.model, self.tower_name)
+        self.tower = getattr(parts.network.model, self.tower_name)
         self._actions = int(parts.config.output_features[ACTION].shape[0])
         super().__init__(parts)
         if parts.processors.tokenizer is None:
@@ -62,7 +62,7 @@ class FlowPolicy(LeRobotPolicy):
         """Return rows and columns of a camera's tokens; raises PolicyError where they make no grid."""
         height, width = self._rules[camera].size
         with torch.inference_mode():
-            count = self._tower.embed_image(torch.zeros(1, 3, height, width, device=self.device)).shape[1]
+            count = self.tower.embed_image(torch.zeros(1, 3, height, width, device=self.device)).shape[1]
         rows = round((count * height / width) ** 0.5)
         if rows == 0 or count % rows:
             raise PolicyError(
@@ -112,8 +112,8 @@ class FlowPolicy(LeRobotPolicy):
         pictures = {key: base.images[name] for name, key in self._keys.items()}
         batch = {**self.rows(base.inputs, 1), **self.processors.images(pictures)}
         images, masks = getattr(self.network, self.prepare_name)(batch)
-        embedded = [self._tower.embed_image(image) for image in images]
-        text = self._tower.embed_language_tokens(batch[TOKENS])
+        embedded = [self.tower.embed_image(image) for image in images]
+        text = self.tower.embed_language_tokens(batch[TOKENS])
         # After the cameras' come those of slots that no camera fills; they are masked.
         cameras, empty = embedded[: len(self._keys)], embedded[len(self._keys) :]
         tokens = torch.cat([*cameras, text], 1)
@@ -136,14 +136,14 @@ class FlowPolicy(LeRobotPolicy):
             for part, dtype in zip(tokens.split(inputs["sizes"], 1), inputs["dtypes"], strict=True)
         )
         answers = iter([*images, *(part.expand(count, -1, -1) for part in inputs["empty"])])
-        embed = self._tower.embed_language_tokens
+        embed = self.tower.embed_language_tokens
         # Images are asked for by their number alone from here on.
         blank = [tokens.new_empty(count, 0)] * len(inputs["masks"])
         masks = [mask.expand(count) for mask in inputs["masks"]]
         with (
             shadowed(self.network, **{self.prepare_name: lambda batch: (blank, masks)}),
             shadowed(
-                self._tower,
+                self.tower,
                 embed_image=lambda image: next(answers),
                 # Ids without a batch are those of the tokens around an image.
                 embed_language_tokens=lambda ids: text if ids.ndim == 2 else embed(ids),
