@@ -17,7 +17,7 @@ from vla_iss_ros.iss.tokens import CAMERA, INSTRUCTION, STATE, TEMPLATE
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.lerobot.shadowing import shadowed
 from vla_iss_ros.policies.loading import load_policy
-from vla_iss_ros.policies.protocol import PathPolicy, TokenPolicy
+from vla_iss_ros.policies.protocol import AttentionPolicy, KnockOutPolicy, PathPolicy, TokenPolicy
 
 FAMILIES = ("smolvla", "pi0", "pi05")
 TEXT = "pick up the red cube"
@@ -368,3 +368,87 @@ def test_images_that_are_normalised_before_they_are_padded_are_refused(lerobot_p
     path.write_text(json.dumps(values))
     with pytest.raises(PolicyError, match="normalises images before it pads them"):
         load_policy(f"lerobot:{copy}", "cpu")
+
+
+def test_it_offers_attention_and_hidden_positions(policy):
+    assert isinstance(policy, AttentionPolicy)
+    assert isinstance(policy, KnockOutPolicy)
+
+
+def test_attention_is_the_experts_over_the_tokens(policy, base, noise):
+    encoded = policy.encode(base)
+    scores = policy.attention(encoded, noise)
+    assert scores.values.shape == encoded.tokens.shape[1:2]
+    assert (scores.values >= 0).all()
+    # The rest goes to the state and to the action tokens.
+    assert 0 < float(scores.values.sum()) < 1 + 1e-5
+    assert "expert's last layer" in scores.description
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_nothing_hidden_changes_nothing(policy, base, noise, rows):
+    encoded = policy.encode(base)
+    hidden = torch.zeros(rows, encoded.tokens.shape[1], dtype=torch.bool)
+    answers = policy.run_knocked_out(encoded, hidden, noise).normalised
+    plain = policy.run_pixels(base, {}, noise).normalised.expand(rows, -1, -1)
+    torch.testing.assert_close(answers, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_positions_are_hidden_apart_and_get_no_attention(policy, base, noise):
+    encoded = policy.encode(base)
+    hidden = torch.zeros(3, encoded.tokens.shape[1], dtype=torch.bool)
+    hidden[1, 5] = True
+    hidden[2] = True
+    answers = policy.run_knocked_out(encoded, hidden, noise).normalised
+    torch.testing.assert_close(
+        answers[:1], policy.run_pixels(base, {}, noise).normalised, rtol=1e-4, atol=1e-5
+    )
+    moved = (answers - answers[:1]).abs().amax((1, 2))
+    assert 1e-7 < float(moved[1]) < float(moved[2])
+    alone = policy.run_knocked_out(encoded, hidden[1:2], noise).normalised
+    torch.testing.assert_close(answers[1:2], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_hidden_is_what_the_expert_would_read(policy, base, noise):
+    """Where the content of a position is moved without being read, hiding it must undo the move."""
+    encoded = policy.encode(base)
+    place = 5
+    position = int(policy._positions(encoded)[place])
+    hidden = torch.zeros(1, encoded.tokens.shape[1], dtype=torch.bool)
+    hidden[0, place] = True
+    forward = policy.tower.forward
+
+    def moved(**given):
+        if given["inputs_embeds"][0] is None:
+            _move(given["past_key_values"], position)
+        return forward(**given)
+
+    with shadowed(policy.tower, forward=moved):
+        changed = policy.run_tokens(encoded, encoded.tokens, noise).normalised
+        unread = policy.run_knocked_out(encoded, hidden, noise).normalised
+    plain = policy.run_tokens(encoded, encoded.tokens, noise).normalised
+    assert (changed - plain).abs().max() > 1e-5
+    torch.testing.assert_close(
+        unread, policy.run_knocked_out(encoded, hidden, noise).normalised, rtol=1e-5, atol=1e-6
+    )
+
+
+def _move(cache, position):
+    """Change the values that a cache holds for one position, [N, keys, ...] or [N, heads, keys, ...]."""
+    if isinstance(cache, dict):
+        for parts in cache.values():
+            parts["value_states"] = parts["value_states"].clone()
+            parts["value_states"][:, position] += 1
+        return
+    for layer in cache.layers:
+        layer.values = layer.values.clone()
+        layer.values[:, :, position] += 1
+
+
+def test_hidden_positions_are_found_behind_tokens_around_images_and_empty_slots(tiny, tmp_path):
+    directory = tiny.save_smolvla(tmp_path / "both", add_image_special_tokens=True, empty_cameras=1)
+    policy = load_policy(f"lerobot:{directory}", "cpu")
+    encoded = policy.encode(policy.preprocess(tiny.observe()))
+    # Three images of 16 tokens with two before and one after, then the text.
+    expected = [*range(2, 18), *range(21, 37), *range(57, 57 + encoded.tokens.shape[1] - 32)]
+    assert policy._positions(encoded).tolist() == expected

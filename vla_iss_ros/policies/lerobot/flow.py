@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import accumulate
 from types import MethodType
 from typing import Any
 
@@ -12,12 +14,13 @@ from torch import Tensor
 
 from vla_iss_ros.iss.distributions import Distribution, ReferencePath, Velocities, euler_widths
 from vla_iss_ros.iss.observation import Actions, Prepared
-from vla_iss_ros.iss.tokens import CAMERA, KINDS, Encoded, Segment
+from vla_iss_ros.iss.tokens import CAMERA, KINDS, Encoded, Segment, TokenScores
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.lerobot.base import LeRobotPolicy, Parts
 from vla_iss_ros.policies.lerobot.letterbox import Letterbox
 from vla_iss_ros.policies.lerobot.processors import ACTION
 from vla_iss_ros.policies.lerobot.prompt import Part, label_tokens, plain_parts, text_segments, words_of
+from vla_iss_ros.policies.lerobot.reading import HiddenPrefix, Watch
 from vla_iss_ros.policies.lerobot.shadowing import shadowed
 
 TOKENS, MASK = "observation.language.tokens", "observation.language.attention_mask"
@@ -130,6 +133,49 @@ class FlowPolicy(LeRobotPolicy):
         self, encoded: Encoded, tokens: Tensor, noise: Tensor | None, path: ReferencePath | None = None
     ) -> Actions:
         """Act on N variants of the embeddings; the vision tower does not run."""
+        with self._embedded(encoded, tokens):
+            return self.answer(*self.act(self.rows(encoded.inputs["batch"], len(tokens)), noise, path))
+
+    def attention(self, encoded: Encoded, noise: Tensor | None) -> TokenScores:
+        """Return what the action expert attends to in its last layer."""
+        watch = Watch(self.network.model.denoise_step)
+        with self._embedded(encoded, encoded.tokens), self.watched(watch):
+            self._run(self.rows(encoded.inputs["batch"], 1), noise, watch)
+        scores = watch.mean(self._positions(encoded))
+        return TokenScores(
+            scores, "attention of the expert's last layer, mean over heads, action and flow steps"
+        )
+
+    def watched(self, watch: Watch) -> AbstractContextManager[Any]:
+        """Let ``watch`` note the attention of every layer of the expert."""
+        raise NotImplementedError
+
+    def run_knocked_out(self, encoded: Encoded, hidden: Tensor, noise: Tensor | None) -> Actions:
+        """Act on N variants whose expert cannot read tokens in ``hidden`` bool [N, L]; the prefix is computed once."""
+        positions = self._positions(encoded)
+        inside = hidden.new_zeros(len(hidden), int(positions.max()) + 1)
+        inside[:, positions] = hidden
+        reader = HiddenPrefix(self.network.model.denoise_step, self.tower.forward, inside)
+        batch = self.rows(encoded.inputs["batch"], 1)
+        with self._embedded(encoded, encoded.tokens), shadowed(self.tower, forward=reader.forward):
+            return self.answer(self._run(batch, noise, reader.step, len(hidden)))
+
+    def _positions(self, encoded: Encoded) -> Tensor:
+        """Return where in the prefix every token stands, int64 [L]."""
+        sizes = [*encoded.inputs["sizes"][:-1], *(part.shape[1] for part in encoded.inputs["empty"])]
+        # Two tokens before an image and one after it, where the policy has them.
+        before, after = (2, 1) if getattr(self.config, "add_image_special_tokens", False) else (0, 0)
+        starts = list(accumulate([size + before + after for size in sizes], initial=0))
+        blocks = [
+            torch.arange(start + before, start + before + size)
+            for start, size in zip(starts, encoded.inputs["sizes"][:-1], strict=False)
+        ]
+        blocks.append(torch.arange(starts[-1], starts[-1] + encoded.inputs["sizes"][-1]))
+        return torch.cat(blocks).to(self.device)
+
+    @contextmanager
+    def _embedded(self, encoded: Encoded, tokens: Tensor) -> Iterator[None]:
+        """Let the library find ``tokens`` [N, L, D] where it would embed images and text."""
         inputs, count = encoded.inputs, len(tokens)
         *images, text = (
             part.to(dtype)
@@ -149,20 +195,28 @@ class FlowPolicy(LeRobotPolicy):
                 embed_language_tokens=lambda ids: text if ids.ndim == 2 else embed(ids),
             ),
         ):
-            return self.answer(*self.act(self.rows(inputs["batch"], count), noise, path))
+            yield
 
-    def _run(self, batch: dict[str, Tensor], noise: Tensor | None, steps: Steps) -> Tensor:
-        """Let the library integrate the flow, every row from the same noise, while ``steps`` looks on.
+    def _run(
+        self,
+        batch: dict[str, Tensor],
+        noise: Tensor | None,
+        step: Callable[..., Tensor],
+        count: int | None = None,
+    ) -> Tensor:
+        """Let the library integrate the flow by ``step``, every row from the same noise.
+
+        ``count``: rows, where they are not those of the batch.
 
         The decorators that forbid gradients are left out: attributions may want them.
         """
         assert noise is not None
         network, model = self.network, self.network.model
-        count = len(batch[TOKENS])
+        rows = noise.expand(len(batch[TOKENS]) if count is None else count, -1, -1)
         predict = inspect.unwrap(type(network).predict_action_chunk)
         sample = MethodType(inspect.unwrap(type(model).sample_actions), model)
-        with shadowed(model, denoise_step=steps, sample_actions=sample):
-            chunk: Tensor = predict(network, dict(batch), noise=noise.expand(count, -1, -1))
+        with shadowed(model, denoise_step=step, sample_actions=sample):
+            chunk: Tensor = predict(network, dict(batch), noise=rows)
         return chunk
 
     def _labels(self, text: str, ids: list[int]) -> list[tuple[int, int]]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from vla_iss_ros.policies.lerobot.flow import FlowPolicy
 from vla_iss_ros.policies.lerobot.letterbox import Letterbox, ResizeRule
 from vla_iss_ros.policies.lerobot.prompt import Part, pi05_parts
+from vla_iss_ros.policies.lerobot.reading import Watch
 
 
 class Pi0Policy(FlowPolicy):
@@ -16,6 +20,16 @@ class Pi0Policy(FlowPolicy):
         """Return the centred letterbox."""
         height, width = self.config.image_resolution
         return Letterbox((height, width), True)
+
+    @contextmanager
+    def watched(self, watch: Watch) -> Iterator[None]:
+        """Let ``watch`` note what the expert's last layer answers besides."""
+        layer = self.tower.gemma_expert.model.layers[-1].self_attn
+        hook = layer.register_forward_hook(lambda module, given, answer: watch.note(answer[1]))
+        try:
+            yield
+        finally:
+            hook.remove()
 
 
 class Pi05Policy(Pi0Policy):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from typing import Any
+
 from vla_iss_ros.policies.lerobot.flow import FlowPolicy
 from vla_iss_ros.policies.lerobot.letterbox import Letterbox, ResizeRule
+from vla_iss_ros.policies.lerobot.reading import Watch
+from vla_iss_ros.policies.lerobot.shadowing import shadowed
 
 
 class SmolVlaPolicy(FlowPolicy):
@@ -17,3 +22,8 @@ class SmolVlaPolicy(FlowPolicy):
         return (
             super().resize_rule(key, camera) if target is None else Letterbox((target[1], target[0]), False)
         )
+
+    def watched(self, watch: Watch) -> AbstractContextManager[Any]:
+        """Let ``watch`` look on where the library attends."""
+        attend = watch.attend(self.tower.eager_attention_forward)
+        return shadowed(self.tower, eager_attention_forward=attend)
