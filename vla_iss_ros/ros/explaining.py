@@ -132,7 +132,8 @@ class ExplainingPipeline:
             "compare actions": time.monotonic() - attributed,
         }
         with self._lock:
-            self._latest = (result, seconds, dict(self._stream.forgotten))
+            if not self._reset_asked:  # else it is of before the reset
+                self._latest = (result, seconds, dict(self._stream.forgotten))
         return result
 
     def _explainer_for(self, settings: Any) -> tuple[Explainer, Stream | None]:
