@@ -24,7 +24,7 @@ def pytest_terminal_summary(terminalreporter):
     for name in ("passed", "failed", "error"):
         for report in terminalreporter.stats.get(name, []):
             passed, text = outcomes.get(report.nodeid, (True, ""))
-            text = dict(report.user_properties).get("saw", text)
+            text = dict(getattr(report, "user_properties", [])).get("saw", text)  # none while collecting
             outcomes[report.nodeid] = (passed and name == "passed", text)
     lines = printed(read_faults(), outcomes)
     if lines:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from message_factory import String
 
 from vla_iss_ros.messages.errors import MessageError
-from vla_iss_ros.messages.instructions import LONGEST, instruction_from_string
+from vla_iss_ros.messages.instructions import instruction_from_string
+from vla_iss_ros.settings.instruction import LONGEST
 
 
 @pytest.mark.parametrize(

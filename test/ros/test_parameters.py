@@ -120,6 +120,14 @@ def test_a_change_hands_on_a_new_whole_settings_object(declare):
             f"design must be one of {', '.join(BY_NAME['design'].choices)}, got 'sobolish'",
         ),
         ({"nmr_warn_ratio": 2.0}, "nmr_error_ratio must not be below nmr_warn_ratio 2.0, got 1.5"),
+        (
+            {"instruction": "press\x1b[2J"},
+            "instruction holds the control character '\\x1b' at position 5",
+        ),
+        (
+            {"instruction": "x" * 4097},
+            f"instruction must have at most 4096 characters, got 4097: {'x' * 40!r}...",
+        ),
         ({"cameras": ["a", "a"]}, "cameras must be different names and not empty, got ['a', 'a']"),
     ],
 )

@@ -1,5 +1,7 @@
 """The SROS2 policy against the running graph, and what sockets a node opens."""
 
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -70,16 +72,46 @@ def test_the_policy_has_the_form_that_sros2_reads():
             assert {item.tag for item in part} == {part.tag[:-1]}
 
 
-@pytest.mark.parametrize("node", ["iss_node", "policy_node"])
-def test_a_node_listens_on_no_tcp_port_and_its_udp_ports_are_the_middlewares(nodes, node, domain):
-    process = Path("/proc") / str(nodes[node].process.pid)
-    if not process.is_dir():
-        pytest.skip("there is no /proc on this system")
-    inodes = {link.split("[")[1][:-1] for link in links(process / "fd") if link.startswith("socket:[")}
+BARE = """
+import rclpy
+rclpy.init()
+node = rclpy.create_node("bare")
+print("up", flush=True)
+rclpy.spin(node)
+"""
+TABLES = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "unix")
+
+
+@pytest.fixture(scope="module")
+def bare(domain):
+    """The id of a process with nothing but a node of rclpy."""
+    process = subprocess.Popen([sys.executable, "-c", BARE], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def sockets(process):
+    """Return the rows of the kernel's tables that belong to a process, by table."""
+    directory = Path("/proc") / str(process)
+    inodes = {link.split("[")[1][:-1] for link in links(directory / "fd") if link.startswith("socket:[")}
     assert inodes
-    tcp = [row for table in ("tcp", "tcp6") for row in rows(process / "net" / table) if row[9] in inodes]
-    assert [row for row in tcp if row[3] == PASSIVE_STATE] == []
-    bound = [int(row[1].split(":")[1], 16) for row in rows(process / "net" / "udp") if row[9] in inodes]
+    place = {table: 6 if table == "unix" else 9 for table in TABLES}
+    return {
+        table: [row for row in rows(directory / "net" / table) if row[place[table]] in inodes]
+        for table in TABLES
+    }
+
+
+@pytest.mark.skipif(not Path("/proc/net/udp").exists(), reason="there is no /proc on this system")
+@pytest.mark.parametrize("node", ["iss_node", "policy_node"])
+def test_a_node_has_no_socket_beside_those_of_the_middleware(nodes, node, bare, domain):
+    own, middleware = sockets(nodes[node].process.pid), sockets(bare)
+    assert [row for table in ("tcp", "tcp6") for row in own[table] if row[3] == PASSIVE_STATE] == []
+    counts = {table: len(found) for table, found in own.items()}
+    assert counts == {table: len(found) for table, found in middleware.items()}
+    bound = [int(row[1].split(":")[1], 16) for row in own["udp"]]
     # DDSI-RTPS 2.5, section 9.6.1: discovery and data of a domain; senders have any free port above 1023.
     first = 7400 + 250 * domain
     assert any(first <= port < first + 250 for port in bound)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
 from torch import Tensor
 from torch.nn import functional
 
@@ -165,27 +166,49 @@ def load_builtin(path: Path, device: torch.device) -> BuiltinPolicy:
     """Load a checkpoint from a safetensors file; raises PolicyError in one line when it is not usable."""
     if not path.is_file():
         raise PolicyError(f"no checkpoint at '{path}'; give builtin:PATH of a .safetensors file")
-    if path.stat().st_size > LARGEST_FILE:
-        raise PolicyError(f"checkpoint '{path}' has {path.stat().st_size} bytes, more than {LARGEST_FILE}")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValueError) as error:
+        # Read once: a file that is replaced meanwhile would be half one and half the other, or end under a mapping.
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise PolicyError(f"checkpoint '{path}' has more than {LARGEST_FILE} bytes")
+        tensors = load_tensors(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, OSError, KeyError) as error:
         raise PolicyError(f"checkpoint '{path}' is not a readable safetensors file: {error}") from error
+    metadata = header.get("__metadata__") or {}
     if metadata.get("format") != FORMAT:
         raise PolicyError(f"checkpoint '{path}' has format {metadata.get('format')!r}, need {FORMAT!r}")
     broken = [key for key, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise PolicyError(f"checkpoint '{path}' holds values that are not finite in '{broken[0]}'")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(content).hexdigest()[:16]
     try:
-        network = PatchTransformer(PatchTransformerConfig.from_dict(json.loads(metadata["config"])))
+        config = PatchTransformerConfig.from_dict(json.loads(metadata["config"]))
+        _require_shapes(config, tensors)
+        network = PatchTransformer(config)
         network.load_state_dict(tensors)
         return BuiltinPolicy(network, device, {"name": path.stem, **metadata}, digest)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise PolicyError(f"checkpoint '{path}' does not fit its configuration: {reason}") from error
+
+
+def _require_shapes(config: PatchTransformerConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Raise ValueError where ``config`` asks for other weights than the file has, before memory is taken for them."""
+    layers = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
+    if len(layers) != config.layers:  # every layer is an object, also where its weights take no memory
+        raise ValueError(f"it asks for {config.layers} layers, the file has {len(layers)}")
+    with torch.device("meta"):
+        wanted = {name: list(each.shape) for name, each in PatchTransformer(config).state_dict().items()}
+    given = {name: list(tensor.shape) for name, tensor in tensors.items()}
+    wrong = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+    if wrong:
+        name = wrong[0]
+        raise ValueError(
+            f"'{name}' must be {wanted.get(name, 'absent')}, the file has {given.get(name, 'none')}"
+            + (f"; {len(wrong) - 1} others differ as well" if len(wrong) > 1 else "")
+        )
 
 
 def _names(metadata: Mapping[str, str], key: str, count: int, default: str = "") -> tuple[str, ...]:

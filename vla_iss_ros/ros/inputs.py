@@ -31,6 +31,7 @@ from vla_iss_ros.ros.sources import sources_of
 from vla_iss_ros.ros.states import States
 from vla_iss_ros.ros.synchronisation import Messages, Stamps, Synchroniser
 from vla_iss_ros.ros.worker import LatestSlot
+from vla_iss_ros.settings.instruction import one_spaced
 
 IMAGE_TYPES = {"raw": Image, "compressed": CompressedImage}
 
@@ -143,7 +144,7 @@ class Inputs:
     def instruction(self, fallback: str) -> str:
         """Return the newest instruction, or ``fallback`` when none or an empty one arrived."""
         with self._lock:
-            return self._instruction or fallback
+            return self._instruction or one_spaced(fallback)
 
     def _stamp(self, source: str, message: Any) -> int | None:
         try:

@@ -7,6 +7,7 @@ from dataclasses import field, make_dataclass
 from typing import Any
 
 from vla_iss_ros.settings.definitions import ALL, BY_NAME
+from vla_iss_ros.settings.instruction import instruction_problem
 from vla_iss_ros.settings.transports import camera_transports
 
 
@@ -57,6 +58,9 @@ def _check_together(settings: Any) -> None:
         raise ValueError(f"labels {sorted(shared)} are in actor_labels and in support_labels; name each once")
     if not settings.cameras or len(set(settings.cameras)) != len(settings.cameras):
         raise ValueError(f"cameras must be different names and not empty, got {settings.cameras}")
+    problem = instruction_problem(settings.instruction)
+    if problem is not None:
+        raise ValueError(problem[1])
     camera_transports(settings.camera_transports, settings.cameras, settings.image_transport)
 
 
