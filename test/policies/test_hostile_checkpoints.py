@@ -7,7 +7,6 @@ import struct
 
 import pytest
 import torch
-
 from safetensors.torch import save_file
 
 from vla_iss_ros.policies.builtin import FORMAT, load_builtin

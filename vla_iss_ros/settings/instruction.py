@@ -16,8 +16,8 @@ def one_spaced(text: str) -> str:
 def instruction_problem(text: str) -> tuple[str, str] | None:
     """Return what is wrong with an instruction, as a reason in two words and a line, or None.
 
-    More than 4096 characters are refused, and control characters: a policy's tokeniser would read them, and people would
-    not see them.
+    More than 4096 characters are refused, and control characters: a policy's tokeniser would read them, and people
+    would not see them.
     """
     if len(text) > LONGEST:
         return "too long", (
