@@ -99,6 +99,7 @@ setup(
             "export_policy = vla_iss_ros.cli.export_policy:main",
             "rank_policies = vla_iss_ros.cli.rank_policies:main",
             "openpi_server_shim = vla_iss_ros.cli.openpi_server_shim:main",
+            "rank_heads = vla_iss_ros.cli.rank_heads:main",
             "analyze_bag = vla_iss_ros.cli.analyze_bag:main",
         ],
     },

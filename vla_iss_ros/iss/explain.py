@@ -49,8 +49,8 @@ class Explainer:
 
     ``settings`` has the attributes of ``vla_iss_ros.settings.METHOD``. ``donors`` are recorded observations: the
     donor baseline takes pixels from them, the effects take pictures and instructions, token space its mean embeddings
-    where ``means`` has none. Raises ValueError when the settings ask for what the policy, the donors or the means
-    cannot give.
+    where ``means`` has none. ``space``: what interventions act on, in the place of the one that the settings name.
+    Raises ValueError when the settings ask for what the policy, the donors or the means cannot give.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Explainer:
         settings: Any,
         donors: Sequence[Observation] = (),
         means: TokenMeans | None = None,
+        space: Space | None = None,
     ) -> None:
         self._policy = policy
         self._settings = settings
@@ -66,7 +67,7 @@ class Explainer:
         self._design = designs.REGISTRY[settings.design]()
         uses_moves = estimators.REGISTRY[settings.estimator].uses_moves
         self._divergence = divergences.for_policy(settings.divergence, policy, uses_moves)
-        self._space: Space = SPACES[settings.space](policy, settings, donors, means)
+        self._space: Space = space or SPACES[settings.space](policy, settings, donors, means)
 
     @property
     def batch_size(self) -> int:
