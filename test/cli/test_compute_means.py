@@ -1,3 +1,5 @@
+from lerobot_factory import write_dataset
+
 from vla_iss_ros.cli import compute_means
 from vla_iss_ros.cli.compute_means import main
 from vla_iss_ros.policies.loading import load_policy, shipped_samples
@@ -36,3 +38,13 @@ def test_an_existing_file_is_kept(tmp_path, capsys):
 def test_a_missing_bag_is_one_line(tmp_path, capsys):
     assert main([str(tmp_path / "none"), "--out", str(tmp_path / "means.safetensors")]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_means_of_a_data_set(tmp_path, capsys):
+    dataset, out = write_dataset(tmp_path / "tiny"), tmp_path / "means.safetensors"
+    assert main([str(dataset), "--out", str(out), "--stride", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "state: observation.state" in said
+    # Frames 0, 2 and 4 of the first episode, 0 and 2 of the second.
+    assert "compute_means: 5 frames, tokens seen: instruction" in said
+    assert load_means(out, load_policy("builtin", "cpu")).frames == 5

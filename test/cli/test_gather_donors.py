@@ -7,6 +7,8 @@ import sys
 import cv2
 import pytest
 from bag_factory import colour, jpeg, picture, sample_messages, write_bag
+from lerobot_factory import picture as dataset_picture
+from lerobot_factory import write_dataset
 
 from vla_iss_ros.cli.gather_donors import main
 from vla_iss_ros.policies.donors import load_donors
@@ -149,3 +151,29 @@ def test_it_runs_as_a_program(sample, tmp_path):
     done = subprocess.run([*command, "--count", "2"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert cv2.imread(str(tmp_path / "donors" / "wrist" / "001.jpg")).shape == (16, 24, 3)
+
+
+@pytest.mark.parametrize("images", [False, True])
+def test_a_data_set_gives_donors(tmp_path, capsys, images):
+    dataset = write_dataset(tmp_path / "tiny", "v3.0", (5, 4), images=images)
+    out = tmp_path / "donors"
+    assert run(dataset, "--out", out, "--count", 4) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "camera front: observation.images.front" in said[0]
+    assert "state: none" in said[0]
+    assert said[-1].startswith("gather_donors: wrote 4 of 4 moments from 2 episodes, cameras front, wrist, ")
+    frames = manifest(out)
+    assert [frame["instruction"] for frame in frames[:4]] == ["task 0", "task 0", "task 1", "task 1"]
+    for frame in frames:
+        episode = int(frame["instruction"].split()[-1])
+        seconds = float(frame["source"].split()[-2])
+        index = round(10 * (seconds - 1 - episode)) - 5 * episode
+        found = cv2.imread(str(out / frame["file"]))[..., ::-1].astype(int)
+        assert abs(found - dataset_picture(episode, index, frame["camera"])).max() <= (0 if images else 4)
+    assert load_donors(out, ["front", "wrist"], 4)
+
+
+def test_a_data_set_has_no_topics(tmp_path, capsys):
+    dataset = write_dataset(tmp_path / "tiny")
+    assert run(dataset, "--out", tmp_path / "donors", "--episode-topic", "/episode") == 2
+    assert "--episode-topic /episode: the data set" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Gather donor frames from a bag: moments whose pixels stand in for replaced ones."""
+"""Gather donor frames from a recording: moments whose pixels stand in for replaced ones."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -38,6 +39,51 @@ class GatheredDonors:
     problems: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class Moment:
+    """One instant of a recording. ``files``: by camera the suffix and bytes of its image; raises MessageError."""
+
+    episode: int
+    index: int
+    stamp: int
+    instruction: str
+    files: Callable[[], dict[str, tuple[str, bytes]]]
+
+
+class Moments(Protocol):
+    """The instants of a recording. ``recording``: what it is called, for people."""
+
+    recording: str
+    cameras: tuple[str, ...]
+
+    def lengths(self) -> Mapping[int, int]:
+        """Return the frames of each episode."""
+
+    def read(self, episodes: Collection[int], problems: Counter[str]) -> Iterator[Moment]:
+        """Yield at least the moments of ``episodes``, in order; count what cannot be used."""
+
+
+class BagMoments:
+    """The moments of a bag; see :class:`Moments`."""
+
+    def __init__(self, bag: Bag, topics: BagTopics, slop: float, gap: float) -> None:
+        self.recording, self.cameras = bag.name, tuple(topics.images)
+        self._bag, self._topics, self._slop, self._gap = bag, topics, slop, gap
+
+    def lengths(self) -> Mapping[int, int]:
+        """See :class:`Moments`."""
+        found: Counter[int] = Counter()
+        for frame in iterate_frames(self._bag, self._topics, Counter(), self._slop, self._gap):
+            found[frame.episode] = frame.index + 1
+        return found
+
+    def read(self, episodes: Collection[int], problems: Counter[str]) -> Iterator[Moment]:
+        """See :class:`Moments`."""
+        for frame in iterate_frames(self._bag, self._topics, problems, self._slop, self._gap):
+            files = partial(_image_files, frame)
+            yield Moment(frame.episode, frame.index, frame.stamp, frame.instruction, files)
+
+
 def gather_donors(
     bag: Bag,
     directory: Path,
@@ -49,33 +95,44 @@ def gather_donors(
     slop: float = 0.05,
     gap: float = 1.0,
 ) -> GatheredDonors:
-    """Write ``count`` moments of the bag, spread over its episodes, as the donor set ``directory``.
+    """Write ``count`` moments of a bag as :func:`write_donors` does."""
+    moments = BagMoments(bag, topics, slop, gap)
+    return write_donors(moments, directory, count, generator, overwrite=overwrite)
+
+
+def write_donors(
+    moments: Moments,
+    directory: Path,
+    count: int,
+    generator: np.random.Generator,
+    *,
+    overwrite: bool = False,
+) -> GatheredDonors:
+    """Write ``count`` moments of a recording, spread over its episodes, as the donor set ``directory``.
 
     All cameras of a moment are of one instant. JPEG and PNG bytes are copied as recorded, raw images become
-    PNG. A bag with fewer usable moments gives those. The directory appears when it is complete. Raises
+    PNG. A recording with fewer usable moments gives those. The directory appears when it is complete. Raises
     ValueError for a count below 1, BagError when the directory exists without ``overwrite`` or no usable
     moment is there.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     _check_target(directory, overwrite)
-    lengths: Counter[int] = Counter()
-    for frame in iterate_frames(bag, topics, Counter(), slop, gap):
-        lengths[frame.episode] = frame.index + 1
+    lengths = moments.lengths()
     chosen = choose_moments(
-        [lengths[episode] for episode in range(max(lengths, default=-1) + 1)], count, generator
+        [lengths.get(episode, 0) for episode in range(max(lengths, default=-1) + 1)], count, generator
     )
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        gathered = _write_moments(bag, partial, topics, chosen, slop, gap)
+        gathered = _write_moments(moments, unfinished, chosen)
         if gathered.moments == 0:
             raise BagError(
-                f"bag '{bag.path}' has no moment with readable images of {', '.join(topics.images)}"
+                f"'{moments.recording}' has no moment with readable images of {', '.join(moments.cameras)}"
             )
-        _publish(partial, directory, overwrite)
+        _publish(unfinished, directory, overwrite)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return gathered
 
 
@@ -102,16 +159,14 @@ def choose_moments(
     return chosen
 
 
-def _write_moments(
-    bag: Bag, directory: Path, topics: BagTopics, chosen: Sequence[tuple[int, int]], slop: float, gap: float
-) -> GatheredDonors:
+def _write_moments(moments: Moments, directory: Path, chosen: Sequence[tuple[int, int]]) -> GatheredDonors:
     """Write the chosen frames; where one is unreadable, the next readable one of its episode stands in."""
     places = set(chosen)
     owed: Counter[int] = Counter()
     entries: dict[str, list[dict[str, str]]] = defaultdict(list)
     problems: Counter[str] = Counter()
-    episodes, size, moments = set(), 0, 0
-    for frame in iterate_frames(bag, topics, problems, slop, gap):
+    episodes, size, written = set(), 0, 0
+    for frame in moments.read({episode for episode, _ in chosen}, problems):
         # Up to this frame: a chosen one that lacks a camera's image does not arrive here itself.
         due = {place for place in places if place[0] == frame.episode and place[1] <= frame.index}
         places -= due
@@ -119,22 +174,27 @@ def _write_moments(
         if not owed[frame.episode]:
             continue
         try:
-            files = {camera: _image_file(message) for camera, message in frame.images.items()}
+            files = frame.files()
         except MessageError as error:
             problems[f"image: {error.reason}"] += 1
             continue
-        size += _write_frame(directory, moments, files)
+        size += _write_frame(directory, written, files)
         for camera, (suffix, _) in files.items():
-            entries[camera].append(_describe(bag, frame, camera, f"{camera}/{moments:03d}{suffix}"))
+            file = f"{camera}/{written:03d}{suffix}"
+            entries[camera].append(_describe(moments.recording, frame, camera, file))
         owed[frame.episode] -= 1
         episodes.add(frame.episode)
-        moments += 1
-    if moments:
-        manifest = {"frames": [entry for camera in topics.images for entry in entries[camera]]}
+        written += 1
+    if written:
+        manifest = {"frames": [entry for camera in moments.cameras for entry in entries[camera]]}
         (directory / MANIFEST).write_text(
             json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-    return GatheredDonors(moments, tuple(topics.images), len(episodes), size, problems)
+    return GatheredDonors(written, tuple(moments.cameras), len(episodes), size, problems)
+
+
+def _image_files(frame: Frame) -> dict[str, tuple[str, bytes]]:
+    return {camera: _image_file(message) for camera, message in frame.images.items()}
 
 
 def _image_file(message: Any) -> tuple[str, bytes]:
@@ -142,9 +202,19 @@ def _image_file(message: Any) -> tuple[str, bytes]:
     image = decode_image(message)
     if hasattr(message, "format"):
         content = read_buffer(message.data, "image").tobytes()
-        return (".jpg" if content.startswith(JPEG_SIGNATURE) else ".png"), content
+        return suffix_of(content), content
+    return ".png", encode_png(image)
+
+
+def suffix_of(content: bytes) -> str:
+    """Return the suffix of a file of JPEG or PNG bytes."""
+    return ".jpg" if content.startswith(JPEG_SIGNATURE) else ".png"
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Return PNG bytes of uint8 [H, W, 3] RGB."""
     _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    return ".png", encoded.tobytes()
+    return encoded.tobytes()
 
 
 def _write_frame(directory: Path, number: int, files: dict[str, tuple[str, bytes]]) -> int:
@@ -154,8 +224,8 @@ def _write_frame(directory: Path, number: int, files: dict[str, tuple[str, bytes
     return sum(len(content) for _, content in files.values())
 
 
-def _describe(bag: Bag, frame: Frame, camera: str, file: str) -> dict[str, str]:
-    source = f"{bag.name}, episode {frame.episode}, {frame.stamp / SECOND:.3f} s"
+def _describe(recording: str, frame: Moment, camera: str, file: str) -> dict[str, str]:
+    source = f"{recording}, episode {frame.episode}, {frame.stamp / SECOND:.3f} s"
     return {"camera": camera, "file": file, "instruction": frame.instruction, "source": source}
 
 

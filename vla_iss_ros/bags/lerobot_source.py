@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from vla_iss_ros.messages.joint_states import state_from_joint_state
 from vla_iss_ros.messages.stamps import SECOND
 
 STATE = "observation.state"
+FRAMES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,17 @@ class OpenDataset:
             why = f"'{lost}' is missing" if lost else "it has no episode"
             raise BagError(f"data set '{self._source.path}' has nothing to read: {why}")
         return Plan(tuple(segments), tuple(names), problems)
+
+    def all_frames(
+        self, problems: Counter[str], episodes: Collection[int] | None = None
+    ) -> Iterator[tuple[int, SourceFrame]]:
+        """Yield the frames of ``episodes`` (None: of all) with the episode's number, in order."""
+        plan = self.plan(FRAMES_AT_ONCE)
+        problems.update(plan.problems)
+        for segment in plan.segments:
+            if episodes is None or segment.episode in episodes:
+                for frame in self.frames(segment, problems):
+                    yield segment.episode, frame
 
     def frames(self, segment: Segment, problems: Counter[str]) -> Iterator[SourceFrame]:
         """See :class:`vla_iss_ros.bags.source.OpenSource`."""

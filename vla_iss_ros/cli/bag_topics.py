@@ -16,7 +16,7 @@ def add_image_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CAMERA=TOPIC",
-        help=f"image topic of a camera, once for each; all replace the defaults ({defaults})",
+        help=f"topic (of a data set: feature) of a camera, once for each; all replace the defaults ({defaults})",
     )
 
 

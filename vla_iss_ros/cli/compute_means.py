@@ -12,10 +12,13 @@ import torch
 
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics
+from vla_iss_ros.bags.lerobot_layout import is_dataset
 from vla_iss_ros.bags.observations import iterate_observations
 from vla_iss_ros.bags.reader import Bag
 from vla_iss_ros.cli.bag_topics import add_image_option, image_topics
+from vla_iss_ros.cli.dataset_options import dataset_source
 from vla_iss_ros.cli.policy_options import add_policy_options
+from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.token_means import gather_means
 from vla_iss_ros.iss.tokens import Encoded
 from vla_iss_ros.policies.errors import PolicyError
@@ -44,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"policy '{options.policy}' has no path of its own; name a file with --out")
         if out.exists() and not options.overwrite:
             raise ValueError(f"'{out}' exists; give --overwrite to replace it")
-        with Bag(options.bag) as bag, torch.inference_mode():
-            means = gather_means(_encodings(policy, bag, options, problems))
+        with torch.inference_mode():
+            means = gather_means(_encodings(policy, options, problems))
         save_means(means, policy, out)
     except (BagError, PolicyError, ValueError, OSError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
@@ -60,38 +63,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _encodings(
-    policy: TokenPolicy, bag: Bag, options: argparse.Namespace, problems: Counter[str]
-) -> Iterator[Encoded]:
+def _encodings(policy: TokenPolicy, options: argparse.Namespace, problems: Counter[str]) -> Iterator[Encoded]:
     """Yield every ``--stride``-th frame's tokens; frames that do not fit are counted."""
-    topics = BagTopics(
-        images=image_topics(options.image),
-        labels={},
-        state=options.state_topic,
-        instruction=options.instruction_topic,
-    )
-    observations = iterate_observations(
-        bag,
-        topics,
-        problems=problems,
-        state_names=options.state_names or list(policy.spec.state_names),
-        state_unit=options.state_unit,
-        stride=options.stride,
-    )
-    for observation, _, _ in observations:
+    names = options.state_names or list(policy.spec.state_names)
+    read = _of_dataset if is_dataset(options.bag) else _of_bag
+    for observation in read(policy, options, names, problems):
         try:
             yield policy.encode(policy.preprocess(observation))
         except ValueError as error:
             problems[f"frame: {error}"] += 1
 
 
+def _of_bag(
+    policy: TokenPolicy, options: argparse.Namespace, names: Sequence[str], problems: Counter[str]
+) -> Iterator[Observation]:
+    defaults = BagTopics()
+    topics = BagTopics(
+        images=image_topics(options.image),
+        labels={},
+        state=defaults.state if options.state_topic is None else options.state_topic,
+        instruction=defaults.instruction if options.instruction_topic is None else options.instruction_topic,
+    )
+    reading = {"state_names": names, "state_unit": options.state_unit, "stride": options.stride}
+    with Bag(options.bag) as bag:
+        for observation, _, _ in iterate_observations(bag, topics, problems, **reading):
+            yield observation
+
+
+def _of_dataset(
+    policy: TokenPolicy, options: argparse.Namespace, names: Sequence[str], problems: Counter[str]
+) -> Iterator[Observation]:
+    source = dataset_source(
+        options.bag,
+        "means",
+        options,
+        policy.spec.camera_names,
+        names,
+        lambda line: print(f"{PROGRAM}: {line}"),
+        state_unit=options.state_unit,
+        state=bool(names),
+    )
+    with source.open() as opened:
+        for _, frame in opened.all_frames(problems):
+            if frame.frame % options.stride == 0:
+                yield frame.observation
+
+
 def _parser() -> argparse.ArgumentParser:
     defaults = BagTopics()
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Gather the mean embeddings that token space replaces image patches and words by, from a rosbag2.",
+        description="Gather the mean embeddings that token space replaces image patches and words by, from a "
+        "rosbag2 or a LeRobot data set.",
     )
-    parser.add_argument("bag", type=Path, help="rosbag2 directory")
+    parser.add_argument("bag", type=Path, help="rosbag2 directory, or directory of a LeRobot data set")
     add_policy_options(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="safetensors file (beside the policy)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
@@ -103,10 +128,8 @@ def _parser() -> argparse.ArgumentParser:
         help="take every N-th frame of an episode (%(default)s)",
     )
     add_image_option(parser)
-    parser.add_argument(
-        "--instruction-topic", default=defaults.instruction, metavar="TOPIC", help="(%(default)s)"
-    )
-    parser.add_argument("--state-topic", default=defaults.state, metavar="TOPIC", help="(%(default)s)")
+    parser.add_argument("--instruction-topic", metavar="TOPIC", help=f"({defaults.instruction})")
+    parser.add_argument("--state-topic", metavar="TOPIC", help=f"({defaults.state})")
     parser.add_argument("--state-names", nargs="+", metavar="NAME", help="joints of the state (the policy's)")
     unit = BY_NAME["state_unit"]
     parser.add_argument("--state-unit", default=unit.default, choices=unit.choices, help="(%(default)s)")

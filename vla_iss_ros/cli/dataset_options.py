@@ -24,11 +24,13 @@ def dataset_source(
     *,
     state_unit: str = "rad",
     instruction: str = "",
+    state: bool = True,
 ) -> LeRobotSource:
     """Return the source of a data set; ``say`` hears which features are used.
 
-    ``options``: --image CAMERA=FEATURE and --state-topic FEATURE win over what the features' names tell. Raises
-    BagError when it cannot be read or lacks a feature, ValueError for an option that only bags have.
+    ``options``: --image CAMERA=FEATURE and --state-topic FEATURE win over what the features' names tell. ``state``:
+    whether one is read at all. Raises BagError when it cannot be read or lacks a feature, ValueError for an option that
+    only bags have.
     """
     for option in OF_BAGS:
         if getattr(options, option, None):
@@ -38,19 +40,19 @@ def dataset_source(
             )
     layout = read_layout(path)
     images = dict(image_topics(options.image)) if options.image else {}
-    guessed, state = guess_features(layout, [] if images else cameras, state_names)
+    guessed, named = guess_features(layout, [] if images else cameras, state_names)
     missing = [camera for camera in cameras if camera not in (images or guessed)]
     if missing:
         raise ValueError(
             f"--image names no feature of camera '{missing[0]}'; the cameras are {', '.join(cameras)}"
         )
     given = getattr(options, "state_topic", None)
-    state = state if given is None else given
+    named = (named if given is None else given) if state else ""
     images = images or guessed
     images = {camera: images[camera] for camera in cameras}
-    check_features(layout, images, state, state_names)
+    check_features(layout, images, named, state_names)
     source = LeRobotSource(
-        name, path, tuple(images.items()), state, tuple(state_names), state_unit, instruction
+        name, path, tuple(images.items()), named, tuple(state_names), state_unit, instruction
     )
     say(f"{path}: {', '.join(features_in_words(source, layout))}")
     return source
