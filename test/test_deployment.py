@@ -1,4 +1,4 @@
-"""What docs/deployment.md names exists, and every diagnostic falls into one group of the aggregator."""
+"""What docs/deployment.md and docs/no_harm.md name exists; every diagnostic falls into one group of the aggregator."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vla_iss_ros.settings import BY_NAME
+from vla_iss_ros.settings import BY_NAME, check
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+TEXT = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("deployment.md", "no_harm.md"))
 
 
 def arguments_of(name: str) -> set[str]:
@@ -32,9 +32,14 @@ def test_files_and_settings_exist():
         assert (ROOT / path).is_file()
     launched = set().union(*(arguments_of(path.name) for path in (ROOT / "launch").glob("*.launch.py")))
     named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", TEXT))
-    others = {"iss_node", "policy_node", "analyze_bag"}
+    others = {"iss_node", "policy_node", "analyze_bag", "set_default_active_thread_percentage"}
     assert named - others <= set(BY_NAME) | launched
     assert {"alarm_frames", "agreement_tolerance", "nmr_warn_ratio", "max_batch_ms"} <= named
+
+
+def test_the_parameters_to_begin_with_are_accepted():
+    (example,) = re.findall(r"```yaml\n(.+?)```", TEXT, re.DOTALL)
+    check(yaml.safe_load(example)["/iss_node"]["ros__parameters"])
 
 
 def test_every_status_falls_into_one_group_of_the_aggregator():

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from harness import CAMERAS, Robot
+from harness import CAMERAS, PATIENCE, Process, Robot
 
 from vla_iss_ros.ros.diagnostics import printable
 
@@ -55,6 +55,17 @@ def test_the_policy_allows_what_a_node_does_and_nothing_else(nodes, probe, node)
     assert seen <= subscribed
     assert subscribed - seen <= NOT_ALWAYS
     assert not names(probe, "get_client_names_and_types_by_node", node)
+
+
+def test_enforced_security_without_keys_ends_the_node_and_says_why(tmp_path, monkeypatch):
+    (tmp_path / "enclaves").mkdir()
+    monkeypatch.setenv("ROS_SECURITY_KEYSTORE", str(tmp_path))
+    monkeypatch.setenv("ROS_SECURITY_ENABLE", "true")
+    monkeypatch.setenv("ROS_SECURITY_STRATEGY", "Enforce")
+    process = Process("iss_node", tmp_path / "log", ["--enclave", "/vla_iss_ros/iss_node"])
+    assert process.process.wait(PATIENCE) == 1
+    assert "SECURITY ERROR" in process.log
+    assert "Traceback" not in process.log
 
 
 def test_the_policy_has_the_form_that_sros2_reads():
