@@ -39,6 +39,8 @@ def test_the_place_beside_a_policy(tmp_path):
     assert beside(f"exported:{tmp_path}") == tmp_path / "token_means.safetensors"
     assert beside("builtin") == shipped_samples() / "policies" / "clean.means.safetensors"
     assert beside("openpi") is None
+    assert beside("openpi:127.0.0.1:8000?preset=droid") is None
+    assert beside(f"openvla:{tmp_path}?unnorm_key=bridge_orig") == tmp_path / "token_means.safetensors"
 
 
 @pytest.mark.parametrize("name", ["clean", "shortcut"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vla_iss_ros.analysis.segment_work import Job
-from vla_iss_ros.policies.loading import shipped_samples
+from vla_iss_ros.policies.loading import local_path, shipped_samples
 from vla_iss_ros.settings import METHOD
 
 # Settings that change no number: where and how fast it is computed.
@@ -79,8 +79,8 @@ def policy_hash(policy: str) -> str:
     kind, _, path = policy.partition(":")
     if kind == "builtin" and not path:
         return content_hash(shipped_samples() / "policies" / "clean.safetensors")
-    target = Path(path).expanduser()
-    return content_hash(target) if path and target.exists() else ""
+    target = local_path(policy)
+    return content_hash(target) if target is not None and target.exists() else ""
 
 
 def donors_hash(donors: str) -> str:

@@ -39,6 +39,15 @@ def shipped_samples() -> Path:
     raise PolicyError("the shipped samples are not installed; give a policy's path and a directory of donors")
 
 
+def local_path(name: str) -> Path | None:
+    """Return the file or directory that ``TYPE[:PATH]`` names, without options after ``?``; None where none."""
+    kind, _, path = name.partition(":")
+    if not path or kind == "openpi":
+        return None
+    whole, bare = Path(path).expanduser(), Path(path.partition("?")[0]).expanduser()
+    return bare if not whole.exists() and bare.exists() else whole
+
+
 def choose_device(name: str) -> torch.device:
     """Return a torch device from auto, cpu, cuda or cuda:N; raises PolicyError when it is not there."""
     if name == "auto":

@@ -12,7 +12,7 @@ from torch import Tensor, isfinite
 
 from vla_iss_ros.iss.token_means import TokenMeans
 from vla_iss_ros.policies.errors import PolicyError
-from vla_iss_ros.policies.loading import shipped_samples
+from vla_iss_ros.policies.loading import local_path, shipped_samples
 from vla_iss_ros.policies.protocol import Policy
 
 FORMAT = "vla_iss_ros.token_means/1"
@@ -26,9 +26,9 @@ def beside(policy_name: str) -> Path | None:
     kind, _, path = policy_name.partition(":")
     if kind == "builtin" and not path:
         return shipped_samples() / "policies" / "clean.means.safetensors"
-    if not path:
+    place = local_path(policy_name)
+    if place is None:
         return None
-    place = Path(path).expanduser()
     return place / "token_means.safetensors" if place.is_dir() else place.with_suffix(".means.safetensors")
 
 
