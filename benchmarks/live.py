@@ -25,6 +25,7 @@ from vla_iss_ros.messages.encoding import encode_compressed_image, encode_image
 from vla_iss_ros.messages.stamps import stamp_from_nanoseconds
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+PROFILE = SAMPLES.parent / "config" / "fastdds_shm.xml"
 CAMERAS = ("front", "wrist")
 PATIENCE = 30.0
 KEPT = 512
@@ -47,6 +48,9 @@ class Robot:
     ) -> None:
         """``size``: (width, height) that frames are sent at as Image; None: as CompressedImage, as recorded."""
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        # A camera driver's, as docs/deployment.md advises: without it large images come seconds late at times.
+        for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+            os.environ.setdefault(name, str(PROFILE))
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain)
         self._node = rclpy.create_node("robot", context=self._context)

@@ -60,7 +60,7 @@ class Emulator(SampledEstimator):
         self._memory: Memory | None = None
         self._values: Tensor | None = None
         self._learned_from = 0
-        self._underway: Future[Tensor] | None = None
+        self._underway: Future[tuple[Memory | None, Tensor]] | None = None
         self._conditioned: tuple[Posterior, Tensor, Memory | None] | None = None
 
     def update(
@@ -84,14 +84,15 @@ class Emulator(SampledEstimator):
         if not self._overdue(RELEARN * self._learned_from) or not bool(self._moves().any()):
             return
         self._await_learning()
-        memory = self._recalled()
-        if memory is None and self._memory is not None:
-            self._memory, self._values = None, None
-        samples, surface, start = self._rows(), self._cells(), self._start()
+        samples, surface, start, memory = self._rows(), self._cells(), self._start(), self._memory
         probability = self.probability
 
-        def task() -> Tensor:
-            return learn(surface, probability, _answers(samples, memory, LEARNED)[0], *start)
+        def task() -> tuple[Memory | None, Tensor]:
+            recalled = _recalled(memory, samples, surface, probability)
+            answers, _ = _answers(samples, recalled, LEARNED)
+            if recalled is None and memory is not None:
+                return None, learn(surface, probability, answers, *_unlearned(surface))
+            return memory, learn(surface, probability, answers, *start)
 
         self._learned_from = self._count()
         self._underway, self._conditioned = self._aside.submit(task), None
@@ -142,11 +143,11 @@ class Emulator(SampledEstimator):
             return self._conditioned
         self._await_learning()
         values, steps = self._start()
-        remembered = self._recalled()
+        remembered = _recalled(self._memory, self._rows(), self._cells(), self.probability)
         dropped = remembered is None and self._memory is not None
         if dropped:
             # What was learned from answers that mislead misleads as well.
-            values, steps = CoalitionKernel.prior_values(self._cells()), FIRST_STEPS
+            values, steps = _unlearned(self._cells())
         least = RELEARN * self._learned_from
         if dropped or self._overdue(least if self._count() <= CHEAP else least + 1):
             recent, _ = _answers(self._rows(), remembered, LEARNED)
@@ -156,27 +157,9 @@ class Emulator(SampledEstimator):
         self._conditioned = Posterior.of(kernel, answers), order, remembered
         return self._conditioned
 
-    def _recalled(self) -> Memory | None:
-        """Return the memory as it is, weakened, or None: whichever makes this frame's answers likeliest.
-
-        An innovation test, as adaptive Kalman filters have (Mehra, 1970): where the scene jumped, old answers mislead.
-        """
-        memory = self._memory
-        if memory is None or not len(memory):
-            return None
-        kernel = CoalitionKernel(self._cells(), memory.values, self.probability)
-        replaced, pictures, moves = self._rows()
-        own = replaced[-TESTED:], pictures[-TESTED:], moves[-TESTED:]
-        answers, order = _answers(own, memory, REMEMBERED + TESTED)
-        times, remembered = answers.interventions.times, order < len(order) - len(own[0])
-        ages = (*WEAKENINGS, UNRELATED)
-        evidence = log_evidence(kernel, answers, [times - age * remembered for age in ages])
-        best = ages[max(range(len(ages)), key=evidence.__getitem__)]
-        return None if best == UNRELATED else memory.aged(best)
-
     def _await_learning(self) -> None:
         if self._underway is not None:
-            self._values, self._underway = self._underway.result(), None
+            (self._memory, self._values), self._underway = self._underway.result(), None
 
     def _overdue(self, least: int) -> bool:
         """Tell whether to learn more: at ``least`` samples, unless all that the emulator takes were learned from."""
@@ -185,7 +168,7 @@ class Emulator(SampledEstimator):
     def _start(self) -> tuple[Tensor, int]:
         """Return the hyperparameters to start from, and the steps to take."""
         if self._values is None:
-            return CoalitionKernel.prior_values(self._cells()), FIRST_STEPS
+            return _unlearned(self._cells())
         return self._values, STEPS
 
     def _cells(self) -> Surface:
@@ -244,6 +227,31 @@ class Emulator(SampledEstimator):
         rest = replaced[len(own) :], pictures[len(own) :], torch.zeros(len(replaced) - len(own))
         at, order = Interventions.sort(*rest)
         return torch.cat([left_out, posterior.divergence(at)[order.argsort()]])
+
+
+def _unlearned(surface: Surface) -> tuple[Tensor, int]:
+    """Return the hyperparameters before anything was learned, and the steps to take from there."""
+    return CoalitionKernel.prior_values(surface), FIRST_STEPS
+
+
+def _recalled(
+    memory: Memory | None, samples: tuple[Tensor, Tensor, Tensor], surface: Surface, probability: float
+) -> Memory | None:
+    """Return the memory as it is, weakened, or None: whichever makes this frame's answers likeliest.
+
+    An innovation test, as adaptive Kalman filters have (Mehra, 1970): where the scene jumped, old answers mislead.
+    """
+    if memory is None or not len(memory):
+        return None
+    kernel = CoalitionKernel(surface, memory.values, probability)
+    replaced, pictures, moves = samples
+    own = replaced[-TESTED:], pictures[-TESTED:], moves[-TESTED:]
+    answers, order = _answers(own, memory, REMEMBERED + TESTED)
+    times, remembered = answers.interventions.times, order < len(order) - len(own[0])
+    ages = (*WEAKENINGS, UNRELATED)
+    evidence = log_evidence(kernel, answers, [times - age * remembered for age in ages])
+    best = ages[max(range(len(ages)), key=evidence.__getitem__)]
+    return None if best == UNRELATED else memory.aged(best)
 
 
 def _answers(
