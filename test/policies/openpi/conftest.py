@@ -1,44 +1,22 @@
-import contextlib
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+import servers
 
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.policies.loading import load_policy
 from vla_iss_ros.policies.permissions import Permissions
 
-HERE = Path(__file__).parent
-
-
-@contextlib.contextmanager
-def running(*arguments):
-    """Start a server and give the port it says it serves at."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        line = process.stdout.readline()
-        assert "serving" in line, f"the server said {line!r}"
-        yield int(line.rpartition(":")[2])
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
 
 @pytest.fixture(scope="session")
 def shim():
     """Return a function that starts openpi_server_shim with arguments, for a with statement."""
-    return lambda *arguments: running("-m", "vla_iss_ros.cli.openpi_server_shim", *arguments, "--port", "0")
+    return servers.shim
 
 
 @pytest.fixture(scope="session")
 def stock():
     """Return a function that starts a stock server of a function of stand_in, for a with statement."""
-    return lambda function: running("stock_server.py", function)
+    return servers.stock
 
 
 @pytest.fixture(scope="session")
