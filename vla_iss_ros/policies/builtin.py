@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,6 +18,7 @@ from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.observing import camera_pixels, require_instruction, state_row
 from vla_iss_ros.policies.patch_transformer import PatchTransformer, PatchTransformerConfig
 from vla_iss_ros.policies.protocol import CameraSpec, PolicySpec
+from vla_iss_ros.policies.safetensors_file import read_safetensors
 
 FORMAT = "vla_iss_ros.patch_transformer/1"
 LARGEST_FILE = 64 * 2**20
@@ -166,17 +165,7 @@ def load_builtin(path: Path, device: torch.device) -> BuiltinPolicy:
     """Load a checkpoint from a safetensors file; raises PolicyError in one line when it is not usable."""
     if not path.is_file():
         raise PolicyError(f"no checkpoint at '{path}'; give builtin:PATH of a .safetensors file")
-    try:
-        # Read once: a file that is replaced meanwhile would be half one and half the other, or end under a mapping.
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise PolicyError(f"checkpoint '{path}' has more than {LARGEST_FILE} bytes")
-        tensors = load_tensors(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    except (SafetensorError, OSError, KeyError) as error:
-        raise PolicyError(f"checkpoint '{path}' is not a readable safetensors file: {error}") from error
-    metadata = header.get("__metadata__") or {}
+    tensors, metadata, content = read_safetensors(path, LARGEST_FILE, "checkpoint")
     if metadata.get("format") != FORMAT:
         raise PolicyError(f"checkpoint '{path}' has format {metadata.get('format')!r}, need {FORMAT!r}")
     broken = [key for key, tensor in tensors.items() if not torch.isfinite(tensor).all()]

@@ -6,7 +6,6 @@ import json
 import os
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, isfinite
 
@@ -14,6 +13,7 @@ from vla_iss_ros.iss.token_means import TokenMeans
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.loading import local_path, shipped_samples
 from vla_iss_ros.policies.protocol import Policy
+from vla_iss_ros.policies.safetensors_file import read_safetensors
 
 FORMAT = "vla_iss_ros.token_means/1"
 LARGEST_FILE = 64 * 2**20
@@ -57,14 +57,7 @@ def load_means(path: Path, policy: Policy) -> TokenMeans:
     """Read means made by ``compute_means``; raises PolicyError when the file is not usable or of another policy."""
     if not path.is_file():
         raise PolicyError(f"no mean embeddings at '{path}'; make them with compute_means")
-    if path.stat().st_size > LARGEST_FILE:
-        raise PolicyError(f"'{path}' has {path.stat().st_size} bytes, more than {LARGEST_FILE}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise PolicyError(f"'{path}' is not a readable safetensors file: {error}") from error
+    tensors, metadata, _ = read_safetensors(path, LARGEST_FILE, "file of means")
     if metadata.get("format") != FORMAT:
         raise PolicyError(
             f"'{path}' has format {metadata.get('format')!r}, need {FORMAT!r}; use compute_means"
