@@ -21,7 +21,11 @@ def test_an_analysis_beside_itself_has_no_change(runs, tmp_path, capsys):
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("compare_bags: NMR@10 0.")
     assert ", by +0.00 [" in last
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["comparison.csv", "comparison.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "comparison.csv",
+        "comparison.html",
+        "comparison.png",
+    ]
 
 
 def test_other_settings_are_refused_unless_meant(runs, tmp_path, capsys):

@@ -22,6 +22,7 @@ from vla_iss_ros.analysis.report_figures import (
     timeline,
     worst_frames,
 )
+from vla_iss_ros.analysis.report_page import html_page, interval_plot
 from vla_iss_ros.analysis.run_directory import AnalysisRun, RunDirectory
 from vla_iss_ros.render.files import write_atomically
 from vla_iss_ros.render.text import with_interval
@@ -35,37 +36,14 @@ REGIONS_HELP = (
     "camera, a label image a camera that does not move, label images or LabelMe files named by stamp, or "
     "COCO annotations."
 )
-STYLE = """
-:root{--ink:#1b2430;--soft:#5d6b7c;--line:#dde3ea;--page:#f5f7fa;--card:#fff;--nmr:#b3541e;--chance:#33658a;--bar:#4a7fb0}
-@media(prefers-color-scheme:dark){:root{--ink:#e6ebf1;--soft:#97a6b6;--line:#303b48;--page:#12181f;--card:#1b232d;
---nmr:#f0975a;--chance:#7fb3dd;--bar:#5f97c8}}
-*{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:1100px;margin:0 auto;padding:24px}h1{font-size:1.6rem;margin:.2em 0}h2{font-size:1.15rem;margin:0 0 .6em}
-section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:20px;margin:18px 0}
-.soft{color:var(--soft);font-size:.9rem}.headline{font-size:2.4rem;font-weight:650;line-height:1.15}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{padding:5px 10px;text-align:left;
-border-bottom:1px solid var(--line);vertical-align:top}td.n,th.n{text-align:right}.scroll{overflow-x:auto}
-.bar{background:var(--line);border-radius:4px;height:12px;min-width:140px}.bar i{display:block;height:12px;
-background:var(--bar);border-radius:4px}.frames{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));
-gap:18px}
-figure{margin:0}figure div{display:flex;gap:6px}figure img{width:50%;flex:1;min-width:0;border-radius:6px;
-align-self:start}
-svg{width:100%;height:auto}svg text{font-size:12px;fill:var(--soft)}.grid{stroke:var(--line)}
-.episode{stroke:var(--soft);stroke-dasharray:2 3}.band{fill:var(--nmr);opacity:.18}polyline{fill:none;stroke-width:2}
-.nmr{stroke:var(--nmr)}.chance{stroke:var(--chance);stroke-dasharray:6 4}summary{cursor:pointer;font-weight:600}
-"""
 
 
 def write_report(directory: Path) -> Path | None:
     """Write ``report.html`` of the complete run in ``directory`` and return its path; None when there is none yet."""
     with AnalysisRun.open(directory) as run:
         sections = [_answers(run), _effects(run), _timeline(run), _frames(run), _episodes(run), _about(run)]
-    title = escape(f"{run.settings.policy} on {', '.join(run.info['identity']['sources'])}")
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{STYLE}</style></head><body><main><h1>{title}</h1>{''.join(sections)}</main></body></html>\n"
-    )
+    title = f"{run.settings.policy} on {', '.join(run.info['identity']['sources'])}"
+    page = html_page(title, sections)
     path = RunDirectory(directory).report
     write_atomically(path, page.encode())
     return path
@@ -87,6 +65,7 @@ def _answers(run: AnalysisRun) -> str:
     said = f"Of the {percent} % most salient positions, {found.value:.0%} lie on nuisance: {judged}"
     return (
         f'<section><p class="headline">NMR@{percent} {value} <span class="soft">chance {chance:.2f}</span></p>'
+        f"{interval_plot([('nmr', found)], chance)}"
         f'<p>{said}</p><p class="soft">{base}. {INTERVAL_NOTE}</p></section>'
     )
 
@@ -109,8 +88,9 @@ def _effects(run: AnalysisRun) -> str:
         )
     lines = "".join(f"<tr>{_effect(each)}</tr>" for each in effects)
     return (
-        "<section><h2>What does it use?</h2><table><tr><th>replaced</th><th>how far the action moves</th>"
-        f'<th class="n">share</th><th class="n">delta</th><th>answer</th></tr>{lines}</table>'
+        "<section><h2>What does it use?</h2><table><tr><th>replaced</th><th>answer</th>"
+        '<th class="bars">how far the action moves</th>'
+        f'<th class="n">share</th><th class="n">delta</th></tr>{lines}</table>'
         '<p class="soft">Share: of the divergence when everything is replaced; shares need not add up to 100 %.</p>'
         "</section>"
     )
@@ -119,13 +99,14 @@ def _effects(run: AnalysisRun) -> str:
 def _effect(effect: EffectMean) -> str:
     name = escape(effect.name.replace("camera_", "camera ", 1))
     if math.isnan(effect.share):
-        nothing = '<td></td><td class="n">-</td><td class="n">-</td>'
-        return f"<td>{name}</td>{nothing}<td>unknown: {escape(effect.reason)}</td>"
+        nothing = '<td class="bars"></td><td class="n">-</td><td class="n">-</td>'
+        return f"<td>{name}</td><td>unknown: {escape(effect.reason)}</td>{nothing}"
     width = min(100.0, 100 * effect.share)
     answer = "hardly used" if effect.share < HARDLY else "used"
     return (
-        f'<td>{name}</td><td><div class="bar"><i style="width:{width:.1f}%"></i></div></td>'
-        f'<td class="n">{effect.share:.1%}</td><td class="n">{effect.delta:.3g}</td><td>{answer}</td>'
+        f"<td>{name}</td><td>{answer}</td>"
+        f'<td class="bars"><div class="bar"><i style="width:{width:.1f}%"></i></div></td>'
+        f'<td class="n">{effect.share:.1%}</td><td class="n">{effect.delta:.3g}</td>'
     )
 
 
@@ -134,7 +115,8 @@ def _timeline(run: AnalysisRun) -> str:
     if all(math.isnan(row.ratios[percent].value) for row in run.rows):
         return ""
     return (
-        f"<section><h2>NMR@{percent} over the frames</h2>{timeline(run.rows, percent)}"
+        f"<section><h2>NMR@{percent} over the frames</h2>"
+        f'<div class="scroll"><div class="wide">{timeline(run.rows, percent)}</div></div>'
         '<p class="soft">Solid: NMR, with the 95 % intervals of the frames. Dashed: chance. Dotted: a new episode.</p>'
         "</section>"
     )
@@ -212,9 +194,9 @@ def _about(run: AnalysisRun) -> str:
         f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in changed.items()
     )
     return (
-        f"<section><h2>How it was made</h2><table>{lines}</table><details><summary>Settings that are not the default"
-        f"</summary><table>{others or '<tr><td>none</td></tr>'}</table></details><p class='soft'>A map shows which "
-        "pixels the action depends on when they are replaced by the chosen baseline. It does not show attention, nor "
-        "what would "
-        "make the policy succeed.</p></section>"
+        f"<section><h2>How it was made</h2><table class='facts'>{lines}</table>"
+        "<details><summary>Settings that are not the default</summary>"
+        f"<table class='facts'>{others or '<tr><td>none</td></tr>'}</table></details><p class='soft'>A map shows "
+        "which pixels the action depends on when they are replaced by the chosen baseline. It does not show "
+        "attention, nor what would make the policy succeed.</p></section>"
     )

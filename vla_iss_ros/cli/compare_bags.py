@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vla_iss_ros.analysis.before_after import Change, compare, different_methods, draw_changes
+from vla_iss_ros.analysis.comparison_pages import changes_page
 from vla_iss_ros.analysis.run_directory import AnalysisRun
 from vla_iss_ros.render.files import write_atomically
 from vla_iss_ros.render.text import with_interval
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_atomically(options.out / "comparison.csv", _as_csv(changes).encode())
         picture = draw_changes(changes, (str(options.before), str(options.after)))
         write_atomically(options.out / "comparison.png", picture)
+        page = changes_page(changes, (str(options.before), str(options.after)))
+        write_atomically(options.out / "comparison.html", page.encode())
     except (ValueError, OSError) as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -82,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("before", type=Path, help="directory of analyze_bag")
     parser.add_argument("after", type=Path, help="directory of analyze_bag")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets comparison.csv and .png")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="gets comparison.html, .csv and .png"
+    )
     parser.add_argument(
         "--different-settings", action="store_true", help="compare although the method's settings differ"
     )

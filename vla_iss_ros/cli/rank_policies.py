@@ -10,8 +10,10 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from vla_iss_ros.analysis.bag_analysis import analyse
+from vla_iss_ros.analysis.comparison_pages import ranking_page
 from vla_iss_ros.analysis.ranking import Ranked, draw_ranking, rank
 from vla_iss_ros.analysis.run_directory import AnalysisRun, RunDirectory
 from vla_iss_ros.cli.analysis_options import add_analysis_options, order_of
@@ -46,11 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def rank_policies(options: argparse.Namespace) -> tuple[list[Ranked], int]:
     """Analyse the recordings under every policy into directories of their own; return the ranking and its k.
 
-    Writes ranking.csv and ranking.png.
+    Writes ranking.csv, ranking.png and ranking.html.
     """
     if len(set(options.policy)) != len(options.policy):
         raise ValueError(f"--policy must name different policies, got {', '.join(options.policy)}")
-    rows, percent, seed = {}, 10, 0
+    rows, reports, percent, seed = {}, {}, 10, 0
     for number, policy in enumerate(options.policy, 1):
         one = argparse.Namespace(**{**vars(options), "policy": policy})
         order = order_of(one, say=lambda line: print(f"{PROGRAM}: {line}", flush=True))
@@ -59,10 +61,12 @@ def rank_policies(options: argparse.Namespace) -> tuple[list[Ranked], int]:
         with ShownProgress(f"{PROGRAM}: {policy}") as progress:
             analyse(order, directory, chosen_engine(options), restart=options.restart, progress=progress)
         with AnalysisRun.open(directory.path) as run:
+            reports[policy] = f"{quote(directory.path.name)}/{directory.report.name}"
             rows[policy], percent, seed = run.rows, run.settings.nmr_percent, run.settings.seed
     ranked = rank(rows, percent, seed)
     write_atomically(options.out / "ranking.csv", _as_csv(ranked, percent).encode())
     write_atomically(options.out / "ranking.png", draw_ranking(ranked, percent))
+    write_atomically(options.out / "ranking.html", ranking_page(ranked, percent, reports).encode())
     return ranked, percent
 
 
@@ -98,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="DIR",
-        help="gets a directory a policy, ranking.csv and ranking.png",
+        help="gets a directory a policy, ranking.html, ranking.csv and ranking.png",
     )
     parser.add_argument("--restart", action="store_true", help="throw away what DIR holds and begin anew")
     add_engine_options(parser)
