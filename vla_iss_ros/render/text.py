@@ -52,6 +52,7 @@ def size_for(width: int) -> int:
     return int(np.clip(round(width * 0.043), 11, 26))
 
 
+@functools.lru_cache(maxsize=1024)
 def text_width(text: str, size: int, bold: bool = False) -> int:
     """Return the width of ``text`` in px."""
     return math.ceil(font(size, bold).getlength(printable(text)))
@@ -79,16 +80,32 @@ def draw_text(
     bold: bool = False,
 ) -> None:
     """Write ``text`` into ``image`` uint8 [H, W, 3] in place; ``anchor`` is Pillow's (lm: left, middle)."""
-    text, letters = printable(text), font(size, bold)
-    left, top, right, bottom = letters.getbbox(text, anchor=anchor)
-    # Only what the letters cover goes through Pillow and back.
-    x, y = max(0, math.floor(at[0] + left) - 1), max(0, math.floor(at[1] + top) - 1)
-    box = image[y : max(y, math.ceil(at[1] + bottom) + 1), x : max(x, math.ceil(at[0] + right) + 1)]
+    x, y = math.floor(at[0]), math.floor(at[1])
+    left, top, cover = _letters(printable(text), size, bold, anchor, at[0] - x, at[1] - y)
+    left, top = x + left, y + top
+    cut_left, cut_top = max(0, -left), max(0, -top)
+    box = image[top + cut_top : max(0, top + len(cover)), left + cut_left : max(0, left + cover.shape[1])]
     if box.size == 0:
         return
-    picture = Image.fromarray(box)
-    ImageDraw.Draw(picture).text((at[0] - x, at[1] - y), text, font=letters, fill=colour, anchor=anchor)
-    box[:] = np.asarray(picture)
+    cover = cover[cut_top : cut_top + box.shape[0], cut_left : cut_left + box.shape[1]]
+    box[:] = (box * (255 - cover) + np.array(colour, np.uint16) * cover + 127) // 255
+
+
+# Most of an overlay's text is that of the frame before, and Pillow takes milliseconds for it.
+@functools.lru_cache(maxsize=256)
+def _letters(
+    text: str, size: int, bold: bool, anchor: str, right: float, down: float
+) -> tuple[int, int, np.ndarray]:
+    """Return where the letters begin, left and top of their anchor, and how far they cover, uint16 [h, w, 1] to 255."""
+    letters = font(size, bold)
+    box = letters.getbbox(text, anchor=anchor)
+    x, y = math.floor(right + box[0]) - 1, math.floor(down + box[1]) - 1
+    room = (math.ceil(right + box[2]) + 1 - x, math.ceil(down + box[3]) + 1 - y)
+    picture = Image.new("L", room)
+    ImageDraw.Draw(picture).text((right - x, down - y), text, font=letters, fill=255, anchor=anchor)
+    cover = np.asarray(picture, np.uint16)[..., None]
+    cover.flags.writeable = False
+    return x, y, cover
 
 
 def text_line(
