@@ -184,8 +184,8 @@ def test_letterboxes_are_told(openvla_policy, see):
     policy = openvla_policy(TOY, strategy="letterbox")
     base = policy.preprocess(see(size=(12, 16)))
     assert base.content == {"front": (2, 0, 12, 16)}
-    # The first tower's mean, as whole numbers of 255: 123, 116, 103.
-    fill = torch.tensor([123.0, 116, 103]) / 255
+    # The last tower's mean, as whole numbers of 255, as OpenVLA's own processor has it.
+    fill = torch.full((3,), 127 / 255)
     torch.testing.assert_close(base.images["front"][0, :, 0, 0], fill)
     torch.testing.assert_close(base.images["front"][0, :, 15, 8], fill)
     with torch.inference_mode():

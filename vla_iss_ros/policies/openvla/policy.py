@@ -198,8 +198,8 @@ class OpenVlaPolicy:
             longest = max(height, width)
             down, across = (longest - height) // 2, (longest - width) // 2
             sides = (across, longest - width - across, down, longest - height - down)
-            # OpenVLA fills with the first tower's mean, as whole numbers of 255.
-            fill = (self._towers[0][0] * 255).floor() / 255
+            # OpenVLA fills with the last tower's mean, as whole numbers of 255, for all towers.
+            fill = (self._towers[-1][0] * 255).floor() / 255
             images = functional.pad(images - fill, sides) + fill
         size = (self._directory.size, self._directory.size)
         if images.shape[-2:] == size:
