@@ -164,3 +164,13 @@ def test_renamed_cameras_go_by_the_robots_names(copy, tiny):
         tiny.observe(), images={"front": images["front"], "gripper": images["wrist"]}
     )
     assert policy.run_pixels(policy.preprocess(observation), {}, None).normalised.isfinite().all()
+
+
+def test_a_configuration_that_does_not_run_is_found_when_it_is_loaded(copy):
+    def change(values):
+        for step in values["steps"]:
+            if step["registry_name"] == "normalizer_processor":
+                step["config"]["eps"] = "x"
+
+    edit(copy / "policy_preprocessor.json", change)
+    refused(copy, "does not run on 3 rows of what its config.json says: TypeError")

@@ -8,8 +8,10 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.policies.errors import PolicyError
 from vla_iss_ros.policies.lerobot.act import ActPolicy
 from vla_iss_ros.policies.lerobot.base import LeRobotPolicy, Parts
@@ -29,6 +31,7 @@ FAMILIES: Mapping[str, type[LeRobotPolicy]] = {
     "pi05": Pi05Policy,
 }
 PI = ("pi0", "pi05")
+TRIAL_ROWS = 3
 # Compiled code cannot be looked into, and weights come from the directory, never from anywhere else.
 OFF = {
     "compile_model": False,
@@ -52,16 +55,47 @@ def load_lerobot(path: Path, device: torch.device) -> LeRobotPolicy:
             "use lerobot 0.6 on Python 3.12"
         )
     with redirect_stdout(sys.stderr):  # the library prints while it loads
-        config = _read_config(directory, device, installed)
+        return _load(directory, device, installed)
+
+
+def _load(directory: Directory, device: torch.device, installed: str) -> LeRobotPolicy:
+    config = _read_config(directory, device, installed)
+    try:
         processors = load_processors(directory, config)
         network = _load_network(directory, config, installed)
-    weights = path / WEIGHTS
+        _verify(network, directory, config)
+        weights_hash = hash_file(directory.path / WEIGHTS)
+        policy = FAMILIES[directory.kind](Parts(network, config, processors, directory, device, weights_hash))
+        _try(policy)
+    except PolicyError:
+        raise
+    except Exception as error:  # whatever the directory's values run into
+        raise PolicyError(
+            f"'{directory.path}' does not run on {TRIAL_ROWS} rows of what its {CONFIG} says: {_said(error)}"
+        ) from error
+    return policy
+
+
+def _verify(network: Any, directory: Directory, config: Any) -> None:
+    weights = directory.path / WEIGHTS
     if directory.config.get("load_vlm_weights"):
         # The class would have made itself from a pretrained model, in that model's precision.
         adopt_precision(network, weights)
     require_weights(network, weights, _renaming(network, config))
-    parts = Parts(network, config, processors, directory, device, hash_file(weights))
-    return FAMILIES[directory.kind](parts)
+
+
+def _try(policy: LeRobotPolicy) -> None:
+    """Run grey rows: a directory whose values do not fit each other must not be found out on the robot."""
+    spec = policy.spec
+    grey = {camera.name: np.full((*camera.input_size, 3), 128, np.uint8) for camera in spec.cameras}
+    state = np.asarray(spec.state_mean or (0.0,) * len(spec.state_names), np.float32)
+    with torch.inference_mode():
+        base = policy.preprocess(Observation(grey, "wait", state))
+        rows = {name: image.expand(TRIAL_ROWS, -1, -1, -1) for name, image in base.images.items()}
+        answer = policy.run_pixels(base, rows, policy.sample_noise(torch.Generator())).normalised
+    wanted = (TRIAL_ROWS, spec.horizon, len(spec.action_names))
+    if tuple(answer.shape) != wanted or 0 in wanted:
+        raise ValueError(f"answers are {list(answer.shape)} and must be {list(wanted)}")
 
 
 def _read_config(directory: Directory, device: torch.device, installed: str) -> Any:
