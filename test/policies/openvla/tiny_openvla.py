@@ -13,10 +13,10 @@ from transformers import PreTrainedTokenizerFast
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from vla_iss_ros.iss.observation import Observation
-from vla_iss_ros.policies.lerobot import library
+from vla_iss_ros.policies.hugging_face import import_torchvision, stay_offline
 
-library._stay_offline()
-library._import_torchvision()
+stay_offline()
+import_torchvision()
 
 SIZE, PATCH, WIDTH = 16, 4, 16
 INSTRUCTION = "push the red button"

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
-
-import torch
 
 from vla_iss_ros.policies.errors import PolicyError
-
-MISSING_OPERATOR = "operator torchvision::nms does not exist"
-# Keeps the operators that are declared below alive.
-_declared: list[Any] = []
+from vla_iss_ros.policies.hugging_face import import_torchvision, stay_offline
 
 
 def import_lerobot() -> str:
@@ -21,10 +14,10 @@ def import_lerobot() -> str:
 
     Nothing that it calls may look for files on the network from then on.
     """
-    _stay_offline()
+    stay_offline()
     try:
         installed = version("lerobot")
-        _import_torchvision()
+        import_torchvision()
         importlib.import_module("lerobot.policies.factory")
     except (ImportError, PackageNotFoundError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -33,31 +26,3 @@ def import_lerobot() -> str:
             f"import here ({reason}); install it with: pip install vla_iss_ros[lerobot]"
         ) from error
     return installed
-
-
-def _stay_offline() -> None:
-    """Tell the libraries of Hugging Face to take local files alone: before they are imported, and if they are."""
-    os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    try:
-        from huggingface_hub import constants
-    except ImportError:
-        return
-    constants.HF_HUB_OFFLINE = True
-
-
-def _import_torchvision() -> None:
-    """Import torchvision, also where its compiled part does not fit this torch: policies use its networks alone.
-
-    A build for CUDA beside a torch for the CPU fails for two operators that are not there; declared, without a
-    kernel, they do not hinder (https://github.com/pytorch/pytorch/issues/122494).
-    """
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if MISSING_OPERATOR not in str(error):
-            raise ImportError(f"torchvision: {error}") from error
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _declared.append(library)
-        importlib.import_module("torchvision")

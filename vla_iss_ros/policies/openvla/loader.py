@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from vla_iss_ros.policies.errors import PolicyError
-from vla_iss_ros.policies.lerobot import library
+from vla_iss_ros.policies.hugging_face import import_torchvision, stay_offline
 from vla_iss_ros.policies.openvla.directory import MODEL, Directory, read_directory
 from vla_iss_ros.policies.openvla.policy import OpenVlaPolicy
 
@@ -47,10 +47,10 @@ def load_openvla(path: str, device: torch.device, remote_code: bool) -> OpenVlaP
 
 
 def _load(directory: Directory, device: torch.device) -> tuple[Any, Any]:
-    library._stay_offline()
+    stay_offline()
     # What transformers imports for a Llama imports torchvision where it is installed, and fails where that fails.
     with contextlib.suppress(ImportError):
-        library._import_torchvision()
+        import_torchvision()
     try:
         from transformers import AutoTokenizer
         from transformers.dynamic_module_utils import get_class_from_dynamic_module
