@@ -27,6 +27,10 @@ def test_a_file_without_metadata_has_none(path):
     assert read_safetensors(path, 2**20, "checkpoint")[1] == {}
 
 
+def test_room_is_made_for_the_file_and_not_for_the_largest(path):
+    assert read_safetensors(path, 2**60, "checkpoint")[0]
+
+
 def test_a_file_that_is_too_large_is_refused(path):
     size = path.stat().st_size
     assert read_safetensors(path, size, "checkpoint")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -20,9 +21,10 @@ def read_safetensors(path: Path, largest: int, what: str) -> tuple[dict[str, Ten
     """
     try:
         with path.open("rb") as file:
-            content = file.read(largest + 1)
-        if len(content) > largest:
-            raise PolicyError(f"{what} '{path}' has more than {largest} bytes")
+            size = os.fstat(file.fileno()).st_size
+            if size > largest:
+                raise PolicyError(f"{what} '{path}' has more than {largest} bytes")
+            content = file.read(size)  # room is made for as much as is asked for
         tensors = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, OSError, KeyError) as error:

@@ -16,6 +16,9 @@ except ImportError:  # its name in Humble
 
 from vla_iss_ros.ros.faults import Faults
 
+UNKNOWN_NAME = "_NODE_NAME_UNKNOWN_"
+UNNAMED = "a node whose name is not known yet"
+
 
 class Connections:
     """Subscribes; names publishers whose messages cannot arrive, by topic, until they change or go."""
@@ -101,4 +104,7 @@ def _mismatch(publisher: Any, type_name: str, wanted: QoSProfile) -> str:
 
 
 def _name(publisher: Any) -> str:
+    # The middleware hears of a publisher before it hears of its node.
+    if publisher.node_name == UNKNOWN_NAME:
+        return UNNAMED
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
