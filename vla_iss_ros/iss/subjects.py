@@ -40,10 +40,11 @@ def preprocess_again(policy: Any, observation: Observation, base: Prepared) -> P
 
     Policies may offer ``preprocess_inputs`` for it, which leaves the images as they are in ``base``.
     """
-    if hasattr(policy, "preprocess_inputs"):
-        prepared: Prepared = policy.preprocess_inputs(observation, base)
-        return prepared
-    prepared = policy.preprocess(observation)
+    prepared: Prepared = (
+        policy.preprocess_inputs(observation, base)
+        if hasattr(policy, "preprocess_inputs")
+        else policy.preprocess(observation)
+    )
     return prepared
 
 
