@@ -1,5 +1,8 @@
 """The joint states that a frame is given, with one publisher and with several on the topic."""
 
+import threading
+import time
+
 import pytest
 from builtin_interfaces.msg import Time
 from harness import SECOND, Robot, stamp_of
@@ -51,6 +54,57 @@ def test_after_a_small_step_back_of_the_clock_new_states_are_kept():
     newest = 10 * SECOND + JOINT_STATES_KEPT * MILLISECOND
     states = states_of(*range(10 * SECOND, newest, MILLISECOND), 9 * SECOND + 500 * MILLISECOND)
     assert stamp_of(states.nearest(9 * SECOND + 500 * MILLISECOND)) == 9 * SECOND + 500 * MILLISECOND
+
+
+def come_late(states, *stamps):
+    """Have states come while somebody waits for one; returns when the last has been taken in."""
+    timer = threading.Timer(0.01, lambda: [states.add(stamp, state(stamp)) for stamp in stamps])
+    timer.start()
+    return timer
+
+
+LONG = 20.0  # seconds that no test takes
+
+
+def test_a_state_of_the_same_moment_that_comes_after_the_images_is_waited_for():
+    states = states_of(10 * SECOND, 10 * SECOND + 50 * MILLISECOND)
+    late = come_late(states, 10 * SECOND + 100 * MILLISECOND)
+    states.wait(10 * SECOND + 100 * MILLISECOND, time.monotonic() + LONG)
+    late.join()
+    assert stamp_of(states.nearest(10 * SECOND + 100 * MILLISECOND)) == 10 * SECOND + 100 * MILLISECOND
+
+
+def test_the_first_state_and_one_after_a_jump_back_are_waited_for():
+    for states in (states_of(), states_of(10 * SECOND)):
+        late = come_late(states, 5 * SECOND)
+        states.wait(5 * SECOND, time.monotonic() + LONG)
+        late.join()
+        assert stamp_of(states.nearest(5 * SECOND)) == 5 * SECOND
+
+
+def test_nothing_is_waited_for_when_no_nearer_state_is_due():
+    states = states_of(10 * SECOND, 10 * SECOND + 50 * MILLISECOND)
+    begun = time.monotonic()
+    for step in (0, 50, 75):  # half a period after the last one, the next is no nearer
+        states.wait(10 * SECOND + step * MILLISECOND, begun + LONG)
+    states_of(0).wait(10 * SECOND, begun + LONG)
+    states.wait(0, begun + LONG)
+    assert time.monotonic() - begun < LONG
+
+
+def test_a_stream_that_stopped_holds_up_one_frame_and_then_none():
+    states = states_of(10 * SECOND, 10 * SECOND + 50 * MILLISECOND)
+    states.wait(11 * SECOND, time.monotonic() + 0.01)
+    begun = time.monotonic()
+    states.wait(12 * SECOND, begun + LONG)
+    assert time.monotonic() - begun < LONG
+    # Once it has caught up, it is waited for again.
+    states.add(13 * SECOND, state(13 * SECOND))
+    states.wait(13 * SECOND, begun + LONG)
+    late = come_late(states, 14 * SECOND)
+    states.wait(14 * SECOND, time.monotonic() + LONG)
+    late.join()
+    assert stamp_of(states.nearest(14 * SECOND)) == 14 * SECOND
 
 
 def test_without_a_stamp_the_last_state_is_taken():

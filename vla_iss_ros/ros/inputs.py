@@ -95,24 +95,7 @@ class Inputs:
             raise
 
     def _subscribe(self, settings: Any) -> None:
-        image_qos = _newest_only(settings.image_reliability)
-        for camera, source in self.sources.images.items():
-            self.connections.listen(
-                CompressedImage if source.compressed else Image,
-                source.topic,
-                partial(self._take_image, camera),
-                image_qos,
-                remedy="image_reliability, or qos_overrides for this topic",
-                lost=self.cameras[camera].note_lost,
-            )
-            if self.labels is not None:
-                self.connections.listen(
-                    IMAGE_TYPES[settings.regions_transport],
-                    f"~/input/{camera}/regions",
-                    partial(self._take_labels, camera),
-                    image_qos,
-                    remedy="image_reliability, or qos_overrides for this topic",
-                )
+        # In this order the executor asks them: what comes together with images is there when they are.
         for index, state in enumerate(self.sources.state):
             self.connections.listen(
                 import_message_type(state.type_name),
@@ -135,6 +118,24 @@ class Inputs:
                 entity=entity,
                 judged=durability == DurabilityPolicy.VOLATILE,
             )
+        image_qos = _newest_only(settings.image_reliability)
+        for camera, source in self.sources.images.items():
+            self.connections.listen(
+                CompressedImage if source.compressed else Image,
+                source.topic,
+                partial(self._take_image, camera),
+                image_qos,
+                remedy="image_reliability, or qos_overrides for this topic",
+                lost=self.cameras[camera].note_lost,
+            )
+            if self.labels is not None:
+                self.connections.listen(
+                    IMAGE_TYPES[settings.regions_transport],
+                    f"~/input/{camera}/regions",
+                    partial(self._take_labels, camera),
+                    image_qos,
+                    remedy="image_reliability, or qos_overrides for this topic",
+                )
 
     def close(self) -> None:
         """Destroy every subscription."""

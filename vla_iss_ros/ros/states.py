@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from vla_iss_ros.ros.synchronisation import LARGE_JUMP
 JOINT_STATES_KEPT = 64
 # A state older than this says nothing about the picture: the joint states stopped, or clocks differ.
 STATE_TOLERANCE = 1.0
+# A state comes by a topic of its own and may arrive just after the images of the same moment.
+GRACE = 0.05
 
 
 class MissingStateError(Exception):
@@ -30,8 +33,10 @@ class JointStates:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._kept: deque[tuple[int, Any]] = deque(maxlen=JOINT_STATES_KEPT)
+        self._period = 0  # between the last two, ns
+        self._punctual = True  # one that was due came, the last time that it was waited for
 
     def add(self, stamp: int, message: Any) -> bool:
         """Take in a message with its stamp in ns; return False when it holds none of the names and is left out.
@@ -41,15 +46,35 @@ class JointStates:
         """
         if self._names and self._names.isdisjoint(message.name):
             return False
-        with self._lock:
+        with self._changed:
             if self._kept and max(kept for kept, _ in self._kept) - stamp > LARGE_JUMP:
                 self._kept.clear()
+            elif self._kept and stamp > self._kept[-1][0]:
+                self._period = stamp - self._kept[-1][0]
             self._kept.append((stamp, message))
+            self._changed.notify_all()
         return True
+
+    def wait(self, stamp: int, until: float) -> None:
+        """Wait, to monotonic time ``until`` at most, while one nearer to ``stamp`` in ns is still due.
+
+        Not for a stream that did not keep up the last time: one that is absent or behind holds nothing up.
+        """
+        with self._changed:
+            if self._punctual or not self._due(stamp):
+                left = max(0.0, until - time.monotonic())
+                self._punctual = self._changed.wait_for(lambda: not self._due(stamp), left)
+
+    def _due(self, stamp: int) -> bool:
+        if not stamp or (self._kept and not self._kept[-1][0]):
+            return False  # without stamps the last one counts, whenever it came
+        stamps = [kept for kept, _ in self._kept] or [0]
+        # All of them newer by that much: the images have gone back to a bag's start, and the states will.
+        return stamp - max(stamps) > self._period / 2 or min(stamps) - stamp > STATE_TOLERANCE * 1e9
 
     def nearest(self, stamp: int) -> Any | None:
         """Return the message nearest to ``stamp`` in ns; the last when either has no stamp."""
-        with self._lock:
+        with self._changed:
             if not self._kept:
                 return None
             last_stamp, last = self._kept[-1]
@@ -74,10 +99,13 @@ class States:
         return self._stores[index].add(_stamp(message), message)
 
     def vector(self, stamp: int) -> np.ndarray:
-        """Return the state nearest to ``stamp`` in ns, float32 [S].
+        """Return the state nearest to ``stamp`` in ns, float32 [S]; waits a moment for one that is due.
 
         Raises MissingStateError when a part has not come or is from another time, MessageError for a bad one.
         """
+        until = time.monotonic() + GRACE
+        for store in self._stores:
+            store.wait(stamp, until)
         parts = []
         for source, store in zip(self.sources, self._stores, strict=True):
             message = store.nearest(stamp)
