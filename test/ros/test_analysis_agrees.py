@@ -48,16 +48,20 @@ def test_a_frame_has_the_same_maps_and_nmr_live_and_from_the_bag(launch, probe, 
                 message = next(each for each in maps[camera, "saliency"] if stamp_of(each) == stamp)
                 live = np.frombuffer(message.data, np.float32).reshape(message.height, message.width)
                 np.testing.assert_allclose(run.contrast(rows[stamp], camera), live, rtol=1e-4, atol=1e-9)
-        assert figures
+        with_regions = 0
         for stamp, live in figures.items():
-            ratio = rows[stamp].ratios[10]
-            found = (
-                ratio.value,
-                ratio.low,
-                ratio.high,
-                rows[stamp].chance,
-                rows[stamp].effects["state"].delta,
-            )
-            keys = ("NMR@10", "NMR low", "NMR high", "chance", "effect state delta")
-            # Diagnostics round to six digits.
-            np.testing.assert_allclose(found, [float(live[key]) for key in keys], rtol=1e-4)
+            row, ratio = rows[stamp], rows[stamp].ratios[10]
+            figures_of_row = {
+                "NMR@10": ratio.value,
+                "NMR low": ratio.low,
+                "NMR high": ratio.high,
+                "chance": row.chance,
+                "effect state delta": row.effects["state"].delta,
+            }
+            # A label image that comes much too late is not waited for; the frame then has no NMR, and says so.
+            late = np.isnan(float(live["NMR@10"]))
+            with_regions += not late
+            for key in ["effect state delta"] if late else figures_of_row:
+                # Diagnostics round to six digits.
+                np.testing.assert_allclose(figures_of_row[key], float(live[key]), rtol=1e-4, err_msg=key)
+        assert with_regions
