@@ -2,8 +2,9 @@
 
 Real processes on real topics, two cameras at 640x480 (sensor_msgs/Image, rgb8). First one frame at a time goes to
 iss_node at its default settings, but without its pauses: the time from the arrival of the frame's last image to the
-last of its outputs, as the node measures it, minus the time that the policy itself ran for that frame. What is left is
-decoding, the estimate, rendering and publishing. Then frames go to policy_node at the cameras' rate, as
+last of its pictures, as the node measures it, minus the time in it that the policy itself ran for that frame. What is
+left is decoding, drawing masks, mixing images, and what of the estimate, rendering and publishing does not fit beside
+the policy's last runs, which measure effects. Then frames go to policy_node at the cameras' rate, as
 sensor_msgs/CompressedImage, in turn without and with an iss_node beside it at its default settings, and the period of
 the action chunks is measured. Where policy_node alone does not get nearly all frames, the middleware sets the period
 and not the computer: there is no ratio then.
@@ -31,7 +32,7 @@ LEAST_ANSWERED = 0.9
 INPUTS = {"image_transport": "raw", "image_reliability": "reliable"}
 # What is left out on purpose so that others get the processor is no latency of the node's own work.
 AT_ONCE = {"max_rate": 1000.0, "duty_cycle": 1.0, "batch_gap_ms": 0.0}
-STAGES = ("decode", "prepare", "policy", "estimate", "publish")
+STAGES = ("decode", "prepare", "policy", "policy until the map", "estimate", "publish")
 NMR, PIPELINE = "/iss_node: NMR", "/iss_node: pipeline"
 
 
@@ -57,7 +58,7 @@ def measure_latency(frames: int, logs: Path, samples: int) -> list[float]:
         robot.close()
     for stage in (*STAGES, "latency", "sent to seen"):
         print(f"  {stage}: {1000 * statistics.median(times[stage] for times in found):.1f} ms")
-    return [times["latency"] - times["policy"] for times in found]
+    return [times["latency"] - times["policy until the map"] for times in found]
 
 
 def one_frame(robot: Robot, seen: dict[int, float]) -> dict[str, float]:

@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vla_iss_ros.policies.resizing import Resize
+from vla_iss_ros.policies.resizing import Resize, area_of_bytes
 
 COLUMNS = torch.tensor([0.0, 0.2, 0.4, 1.0]).expand(1, 3, 2, 4)
 
@@ -9,6 +12,28 @@ COLUMNS = torch.tensor([0.0, 0.2, 0.4, 1.0]).expand(1, 3, 2, 4)
 def test_area_averages_what_each_pixel_covers():
     small = Resize((1, 2), "area")(COLUMNS)
     torch.testing.assert_close(small, torch.tensor([0.1, 0.7]).expand(1, 3, 1, 2))
+
+
+@given(
+    st.integers(1, 40), st.integers(1, 40), st.integers(1, 16), st.integers(1, 16), st.integers(0, 2**32 - 1)
+)
+def test_area_of_bytes_is_the_area_rule(height, width, rows, columns, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    found = area_of_bytes(image, (rows, columns))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, Resize((rows, columns), "area")(pixels), rtol=0, atol=1e-6)
+
+
+def test_area_of_bytes_holds_for_images_whose_sum_exceeds_32_bits():
+    white = np.full((4800, 6400, 3), 255, np.uint8)
+    assert area_of_bytes(white, (2, 2)).unique().tolist() == [1.0]
+
+
+def test_area_of_bytes_takes_a_part_of_a_larger_picture():
+    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    whole = area_of_bytes(np.ascontiguousarray(image[1:3, 2:4]), (1, 1))
+    torch.testing.assert_close(area_of_bytes(image[1:3, 2:4], (1, 1)), whole)
 
 
 def test_bilinear_takes_no_mean_of_what_it_skips():

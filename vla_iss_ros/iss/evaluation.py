@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vla_iss_ros.iss.aside import Aside, Painter
 from vla_iss_ros.iss.divergences import Divergence
 from vla_iss_ros.iss.lane import Lane, arithmetic, lane_to, refuse_precision
 from vla_iss_ros.iss.observation import Actions
@@ -23,7 +25,7 @@ OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory
 
 @dataclass
 class Resources:
-    """What outlives a frame: the lane to the device, and the most rows in one run of the policy.
+    """What outlives a frame: the lane to the device, a thread beside, and the most rows in one run of the policy.
 
     ``rows`` shrinks when memory runs out, so that a size that did not fit is tried once.
     """
@@ -32,6 +34,7 @@ class Resources:
     lane: Lane
     precision: str = "float32"
     pace: Pace = field(default_factory=Pace)
+    aside: Aside = field(default_factory=Aside)
 
     @property
     def rows_now(self) -> int:
@@ -44,6 +47,10 @@ class Resources:
         refuse_precision(settings.precision, policy.device)
         pace = Pace(settings.max_batch_ms / 1000, settings.batch_gap_ms / 1000)
         return cls(settings.batch_size, lane_to(policy.device), settings.precision, pace)
+
+    def painter(self, subject: Subject) -> Painter:
+        """Return what makes the variants of ``subject``."""
+        return Painter(subject, self.aside if self.lane.on_host else None)
 
 
 class Evaluator:
@@ -60,22 +67,31 @@ class Evaluator:
     ) -> None:
         self._subject, self._shared = subject, shared
         self._divergence, self._resources, self._lane = divergence, resources, resources.lane
+        self._painter = resources.painter(subject)
         self._marks: list[tuple[Any, Any]] = []
+        self._begun: float | None = None
         self.seconds = 0.0
         self.rows = 0
         self.noise_floor = 0.0
         self.reference = self.ask(lambda: subject.unperturbed(shared))
 
-    def measure(self, replaced: Tensor, chosen: Tensor, with_moves: bool) -> tuple[Tensor, Tensor | None]:
+    def measure(
+        self,
+        replaced: Tensor,
+        chosen: Tensor,
+        with_moves: bool,
+        following: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
         """Return every intervention's divergence, float64 [n], and if asked for its move, float32 [n, TA].
 
         ``replaced`` bool [n, C] tells the cells that are replaced, ``chosen`` int64 [n] the picture that they are
-        replaced from; both and the results are on the host. A move is the change of the normalised action. Out of
+        replaced from; both and the results are on the host. ``following`` is the same of the interventions that will
+        be measured next, as far as that is known. A move is the change of the normalised action. Out of
         memory, the batch is halved and the block measured again; the smaller size is remembered.
         """
         while True:
             try:
-                return self._measure_block(replaced, chosen, with_moves)
+                return self._measure_block(replaced, chosen, with_moves, following)
             except RuntimeError as error:
                 if not self._can_shrink(error):
                     raise
@@ -112,6 +128,11 @@ class Evaluator:
             again = self.ask(lambda: self._subject.unperturbed(self._shared))
             self.noise_floor = max(self.noise_floor, float(self._divergence(again, self.reference)[0]))
 
+    def seconds_by_now(self) -> float:
+        """Return the time within the policy, that of a run under way included; other threads may ask."""
+        finished, begun = self.seconds, self._begun
+        return finished if begun is None else finished + time.perf_counter() - begun
+
     def _can_shrink(self, error: RuntimeError) -> bool:
         return self._resources.rows > 2 and out_of_memory(error)
 
@@ -119,19 +140,22 @@ class Evaluator:
         """Halve the batch, from the rows that were tried, and give back what it took."""
         self._resources.rows = max(2, min(self._resources.rows, tried) // 2)
         self._marks.clear()
+        self._begun = None
         self._lane.release()
 
     def _measure_block(
-        self, replaced: Tensor, chosen: Tensor, with_moves: bool
+        self, replaced: Tensor, chosen: Tensor, with_moves: bool, following: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor | None]:
         """Start all batches of the block, then wait once; only what the estimators use comes to the host."""
         with self._lane.entered():
-            masks, pictures = self._batches(replaced, chosen)
+            masks, pictures = (self._lane.to_device(each) for each in self._batches(replaced, chosen))
             answers = []
-            for rows, indices in zip(
-                self._lane.to_device(masks), self._lane.to_device(pictures), strict=True
+            for rows, indices, ahead in zip(
+                masks, pictures, self._ahead(masks, pictures, following), strict=True
             ):
-                variants = self._subject.variants(rows, indices)
+                variants = self._painter.paint(rows, indices)
+                if ahead is not None:
+                    self._painter.paint_ahead(*ahead)
                 answers.append(self._answer(partial(self._subject.act, self._shared, variants)))
             results = [torch.stack([self._divergences(actions) for actions in answers])]
             results.append(torch.stack([actions.normalised.isfinite().all() for actions in answers]))
@@ -146,6 +170,17 @@ class Evaluator:
         delta = deltas[:, 1:].flatten()[: len(replaced)].double()
         # A copy: estimators keep the moves, and pinned memory is scarce.
         return delta, moves[0].flatten(0, 1)[: len(replaced)].clone() if moves else None
+
+    def _ahead(
+        self, masks: Tensor, pictures: Tensor, following: tuple[Tensor, Tensor] | None
+    ) -> Iterator[tuple[Tensor, Tensor] | None]:
+        """Yield, for every batch, the one after it, of the next block after the last; None where there is none."""
+        yield from zip(masks[1:], pictures[1:], strict=True)
+        if following is None:
+            yield None
+        else:
+            rows, indices = self._batches(*following)
+            yield self._lane.to_device(rows[0]), self._lane.to_device(indices[0])
 
     def _batches(self, replaced: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Cut a block into batches of one size: masks bool [B, r, C], pictures int64 [B, r].
@@ -170,6 +205,7 @@ class Evaluator:
         pace = self._resources.pace
         pace.wait()
         since = self._lane.mark()
+        self._begun = self._begun or time.perf_counter()
         with arithmetic(self._resources.precision, self._shared.policy.device):
             actions = run()
         until = self._lane.mark()
@@ -191,6 +227,7 @@ class Evaluator:
 
     def _count(self, rows: int) -> None:
         """Book what the device has finished."""
+        self._begun = None
         self.rows += rows
         self.seconds += sum(self._lane.seconds(since, until) for since, until in self._marks)
         self._marks.clear()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any
 
 import torch
 
 from vla_iss_ros.iss import designs, divergences, estimators
-from vla_iss_ros.iss.blocks import make_blocks
+from vla_iss_ros.iss.blocks import Block, make_blocks
 from vla_iss_ros.iss.evaluation import Evaluator, Resources
 from vla_iss_ros.iss.explanation import Explanation
 from vla_iss_ros.iss.frames import FrameRun
@@ -17,6 +20,7 @@ from vla_iss_ros.iss.map_ratios import ratios_of
 from vla_iss_ros.iss.nmr import PERCENTS, NuisanceMassRatio
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.pacing import Pace
+from vla_iss_ros.iss.plans import Plan
 from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.iss.spaces import REGISTRY as SPACES
 from vla_iss_ros.iss.spaces import Space
@@ -24,7 +28,7 @@ from vla_iss_ros.iss.stopping import SAMPLES, StoppingRule
 from vla_iss_ros.iss.stream import Stream
 from vla_iss_ros.iss.subjects import ExplainablePolicy, SharedRun
 from vla_iss_ros.iss.token_means import TokenMeans
-from vla_iss_ros.iss.words import words_of
+from vla_iss_ros.iss.words import WordSaliency, words_of
 
 # Answers to the unperturbed observation that show how far a policy's own noise moves it, where that is not shared.
 REPEATS = 8
@@ -86,17 +90,20 @@ class Explainer:
         on_block: Callable[[int], None] | None = None,
         stream: Stream | None = None,
         full: bool = False,
+        on_map: Callable[[Explanation], None] | None = None,
     ) -> Explanation:
         """Explain one observation; NMR is undefined without ``regions``.
 
-        ``on_block`` hears the number of samples after each block; an exception it raises ends the work. ``stream``
+        ``on_block`` hears the number of samples after each block; an exception it raises ends the work. ``on_map``
+        hears the explanation without its effects, in another thread, while the policy runs on to measure them; it has
+        ended when this returns or raises. What it raises is raised here. ``stream``
         carries what earlier frames taught, for estimators that can use it. ``full``: draw all samples, whatever
         ``time_budget`` and ``nmr_half_width`` say. Raises ValueError when the observation
         does not fit the policy or the policy's answer is not finite. Same seed, stamp and settings give the same map,
         whatever ``batch_size``; with a stream, the frames before it have a say as well.
         """
         with torch.inference_mode():
-            return _Run(self, observation, stream, full).finish(regions, on_block)
+            return _Run(self, observation, stream, full).finish(regions, on_block, on_map)
 
 
 class _Run:
@@ -129,21 +136,52 @@ class _Run:
             observation, self._base, self._subject, shared, self._evaluator, explainer._divergence
         )
 
-    def finish(self, regions: RegionMap | None, on_block: Callable[[int], None] | None) -> Explanation:
-        """Sample, estimate and put the result together."""
-        estimator = self._make_estimator()
-        remembered = self._recall(estimator)
-        samples, mean_delta, stop_reason = self._sample(estimator, regions, on_block)
+    def finish(
+        self,
+        regions: RegionMap | None,
+        on_block: Callable[[int], None] | None,
+        on_map: Callable[[Explanation], None] | None,
+    ) -> Explanation:
+        """Sample, then estimate in another thread while the policy runs for the effects."""
+        aside = self._explainer._resources.aside
+        making = aside.start(self._make_estimator)
+        drawn = self._sample(making, regions, on_block)
+        estimator, remembered = making.result()
+        words = self._explainer._space.words(self._frame)
+
+        def conclude() -> Explanation:
+            explanation = self._conclude(estimator, regions, words, *drawn, remembered)
+            if on_map is not None:
+                on_map(explanation)
+            self.seconds["policy until the map"] = self._evaluator.seconds_by_now()
+            return explanation
+
+        concluded = aside.start(conclude)
+        try:
+            effects = self._explainer._space.effects(self._frame) if self._settings.effects else ()
+        finally:
+            wait([concluded])
+        explanation = concluded.result()
+        self.seconds["policy"] = self._evaluator.seconds
+        return dataclasses.replace(explanation, effects=effects)
+
+    def _conclude(
+        self,
+        estimator: estimators.Estimator,
+        regions: RegionMap | None,
+        words: tuple[WordSaliency, ...],
+        samples: int,
+        mean_delta: float,
+        stop_reason: str,
+        remembered: int,
+    ) -> Explanation:
+        """Return what the samples say, without effects."""
         started = time.perf_counter()
         estimate = estimator.estimate()
         ratios = self._ratios(estimate, regions, sorted({*PERCENTS, self._settings.nmr_percent}))
         if self._stream is not None:
             self._stream.keep(estimator.memory())
         self.seconds["estimate"] += time.perf_counter() - started
-        space = self._explainer._space
-        effects = space.effects(self._frame) if self._settings.effects else ()
-        words = words_of(self._cells, estimate) or space.words(self._frame)
-        self.seconds["policy"] = self._evaluator.seconds
         return Explanation(
             stamp=self._observation.stamp,
             cells=self._cells,
@@ -154,16 +192,17 @@ class _Run:
             noise_floor=self._evaluator.noise_floor,
             mean_delta=mean_delta,
             ratios=ratios,
-            effects=effects,
+            effects=(),
             shared_noise=self._policy.spec.shares_noise,
             seconds=self.seconds,
             remembered=remembered,
             forgot=self._stream.forgot if self._stream is not None else "",
-            words=words,
+            words=words_of(self._cells, estimate) or words,
             method=self._method(),
         )
 
-    def _make_estimator(self) -> estimators.Estimator:
+    def _make_estimator(self) -> tuple[estimators.Estimator, int]:
+        """Return the estimator, given what earlier frames left, and how many samples that is."""
         settings = self._settings
         estimator = estimators.REGISTRY[settings.estimator](
             1 - settings.keep_probability,
@@ -173,10 +212,9 @@ class _Run:
             self._subject.pictures,
         )
         estimator.seed = self._seed
-        return estimator
+        return estimator, self._recall(estimator)
 
     def _recall(self, estimator: estimators.Estimator) -> int:
-        """Give the estimator what earlier frames left; return how many samples that are."""
         if self._stream is None:
             return 0
         meaning = tuple(getattr(self._settings, name) for name in MEANING)
@@ -189,26 +227,35 @@ class _Run:
 
     def _sample(
         self,
-        estimator: estimators.Estimator,
+        making: Future[tuple[estimators.Estimator, int]],
         regions: RegionMap | None,
         on_block: Callable[[int], None] | None,
     ) -> tuple[int, float, str]:
-        """Return how many samples were drawn, their mean divergence, and why no more were."""
-        settings, design = self._settings, self._explainer._design
-        cells, pictures = self._cells.count, self._subject.pictures
+        """Return how many samples were drawn, their mean divergence, and why no more were.
+
+        The estimator is still being made while the policy runs on the first block.
+        """
         done, total = 0, 0.0
-        for block in make_blocks(estimator.plan, design, settings, cells, pictures, self._generator):
-            delta, moves = self._evaluator.measure(block.replaced, block.chosen, estimator.uses_moves)
+        kind = estimators.REGISTRY[self._settings.estimator]
+        for block, following in _with_next(self._blocks(kind.plan)):
+            ahead = None if following is None else (following.replaced, following.chosen)
+            delta, moves = self._evaluator.measure(block.replaced, block.chosen, kind.uses_moves, ahead)
+            estimator, _ = making.result()
             estimator.update(block.replaced, delta, block.chosen, moves)
             done, total = done + len(delta), total + float(delta.sum())
             if on_block is not None:
                 on_block(done)
             if block.may_stop:
-                reason = self._rule.reason(done, lambda: self._half_width(estimator, regions))
+                reason = self._rule.reason(done, partial(self._half_width, estimator, regions))
                 if reason:
                     return done, total / done, reason
                 estimator.prepare()
         return done, total / done, SAMPLES
+
+    def _blocks(self, plan: Plan | None) -> Iterator[Block]:
+        cells, pictures = self._cells.count, self._subject.pictures
+        design = self._explainer._design
+        return make_blocks(plan, design, self._settings, cells, pictures, self._generator)
 
     def _half_width(self, estimator: estimators.Estimator, regions: RegionMap | None) -> float:
         headline = self._settings.nmr_percent
@@ -225,3 +272,12 @@ class _Run:
         settings = self._settings
         text = f"ISS: {self._explainer._space.described()}, {settings.divergence}, estimator {settings.estimator}"
         return text if self._policy.spec.shares_noise else f"{text}; the policy's noise is not shared"
+
+
+def _with_next(blocks: Iterator[Block]) -> Iterator[tuple[Block, Block | None]]:
+    """Yield every block with the one after it, None after the last."""
+    block = next(blocks, None)
+    while block is not None:
+        following = next(blocks, None)
+        yield block, following
+        block = following

@@ -26,7 +26,8 @@ class Explanation:
     of delta, and of 8 more answers where noise is not shared; contrasts near it mean nothing. ``mean_delta``: over all
     interventions.
     ``ratios``: NMR by k. ``shared_noise``: False when the policy could not be given its sampling noise, so that its
-    own spread is in every number. ``seconds``: time spent in prepare, policy and estimate.
+    own spread is in every number. ``seconds``: time spent in prepare, policy and estimate, which may
+    run beside the policy; ``policy until the map``: the part of policy before the map was there (and heard of).
     ``remembered``: samples of earlier frames that the estimator was given; it drops them where they contradict this
     frame's. ``forgot``: why a stream began anew at this frame. ``words``: saliency of the instruction's words, where it
     was measured. ``method``: what the numbers are, in words.

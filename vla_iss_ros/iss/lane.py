@@ -12,7 +12,12 @@ from torch import Tensor
 
 
 class Lane(Protocol):
-    """Moves tensors and takes times; work under ``entered`` may still run when calls return."""
+    """Moves tensors and takes times; work under ``entered`` may still run when calls return.
+
+    ``on_host``: whether the policy computes in the host's memory, where another thread can prepare its next inputs.
+    """
+
+    on_host: bool
 
     def entered(self) -> Any:
         """Return a context in which work goes down this lane."""
@@ -38,6 +43,7 @@ class PlainLane:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        self.on_host = device.type == "cpu"
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -66,6 +72,8 @@ class PlainLane:
 
 class CudaLane:
     """A CUDA stream of its own, copies through pinned memory, times by events on the device."""
+
+    on_host = False
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

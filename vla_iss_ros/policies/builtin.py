@@ -15,9 +15,10 @@ from vla_iss_ros.iss.observation import Actions, Observation, Prepared
 from vla_iss_ros.iss.tokens import CAMERA, INSTRUCTION, Encoded, Segment, TokenScores
 from vla_iss_ros.policies.attention_watch import AttentionWatch, rollout
 from vla_iss_ros.policies.errors import PolicyError
-from vla_iss_ros.policies.observing import camera_pixels, require_instruction, state_row
+from vla_iss_ros.policies.observing import camera_pixels, require_cameras, require_instruction, state_row
 from vla_iss_ros.policies.patch_transformer import PatchTransformer, PatchTransformerConfig
 from vla_iss_ros.policies.protocol import CameraSpec, PolicySpec
+from vla_iss_ros.policies.resizing import area_of_bytes
 from vla_iss_ros.policies.safetensors_file import read_safetensors
 
 FORMAT = "vla_iss_ros.patch_transformer/1"
@@ -54,7 +55,14 @@ class PixelPolicy:
 
         Raises ValueError for a missing camera, a state of another size, or an empty instruction.
         """
-        images = self.resize(camera_pixels(observation, self.spec.camera_names, self.device))
+        require_cameras(observation, self.spec.camera_names)
+        if self.device.type == "cpu":
+            images = {
+                camera.name: area_of_bytes(observation.images[camera.name], camera.input_size)
+                for camera in self.spec.cameras
+            }
+        else:
+            images = self.resize(camera_pixels(observation, self.spec.camera_names, self.device))
         return self.preprocess_inputs(observation, Prepared(images, {}))
 
     def preprocess_inputs(self, observation: Observation, base: Prepared) -> Prepared:

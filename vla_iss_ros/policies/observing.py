@@ -18,10 +18,15 @@ def camera_pixels(
     observation: Observation, cameras: Sequence[str], device: torch.device
 ) -> dict[str, Tensor]:
     """Return camera name to float32 [1, 3, H, W] in [0, 1]; raises ValueError for a missing camera."""
+    require_cameras(observation, cameras)
+    return {camera: pixels_of(observation.images[camera], device) for camera in cameras}
+
+
+def require_cameras(observation: Observation, cameras: Sequence[str]) -> None:
+    """Raise ValueError for a missing camera."""
     missing = [camera for camera in cameras if camera not in observation.images]
     if missing:
         raise ValueError(f"policy needs camera '{missing[0]}', got {sorted(observation.images)}")
-    return {camera: pixels_of(observation.images[camera], device) for camera in cameras}
 
 
 def state_row(observation: Observation, names: Sequence[str], device: torch.device) -> Tensor:

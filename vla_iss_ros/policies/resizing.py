@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -37,6 +40,28 @@ class Resize:
         inner = _scale(images, (height, width), "bilinear")
         below, right = self.size[0] - top - height, self.size[1] - left - width
         return functional.pad(inner, (left, right, top, below), value=self.pad)
+
+
+def area_of_bytes(image: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """Return an image uint8 [H, W, 3] area-averaged to ``size`` (h, w), float32 [1, 3, h, w] in [0, 1].
+
+    The rule ``area`` to the last digits of float32, in half its time on a CPU: sums of bytes are exact, and a table of
+    them (Crow, 1984) gives every pixel's with four look-ups.
+    """
+    # Sums of bytes fit 32 bits up to 8 million pixels.
+    table = cv2.integral(image, sdepth=cv2.CV_32S if image[..., 0].size < 2**23 else cv2.CV_64F)
+    (top, bottom), (left, right) = _windows(image.shape[0], size[0]), _windows(image.shape[1], size[1])
+    rows = table[bottom] - table[top]
+    sums = rows[:, right] - rows[:, left]
+    count = (bottom - top)[:, None] * (right - left)
+    means = (sums / (255.0 * count[..., None])).astype(np.float32)
+    return torch.from_numpy(means).permute(2, 0, 1)[None].contiguous()
+
+
+def _windows(whole: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each of ``parts`` windows over ``whole`` pixels begins and ends, as ``adaptive_avg_pool2d`` cuts."""
+    number = np.arange(parts)
+    return number * whole // parts, -((number + 1) * whole // -parts)
 
 
 def _scale(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:

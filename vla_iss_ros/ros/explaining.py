@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,7 +13,10 @@ from vla_iss_ros.iss.attributions import make_attributors
 from vla_iss_ros.iss.divergences import for_policy
 from vla_iss_ros.iss.estimators import REGISTRY
 from vla_iss_ros.iss.explain import Explainer
+from vla_iss_ros.iss.explanation import Explanation
 from vla_iss_ros.iss.lane import refuse_precision
+from vla_iss_ros.iss.observation import Observation
+from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.iss.stream import Stream
 from vla_iss_ros.policies.recorded import Recorded
 from vla_iss_ros.ros.agreement import TASK as AGREEMENT
@@ -107,13 +111,19 @@ class ExplainingPipeline:
         decoded = time.monotonic()
         explainer, stream = self._explainer_for(settings)
         paused = explainer.pace.paused
-        explanation = explainer.explain(observation, regions, lambda samples: check(), stream, full)
+        shown: list[Result] = []
+        seconds = {"decode": decoded - started}
+
+        def show(explanation: Explanation) -> None:
+            began = time.monotonic()
+            shown.append(self._judged(frame, observation, regions, explanation, settings))
+            self._outputs.publish(shown[0], settings, check)
+            published = time.monotonic()
+            seconds.update(publish=published - began, latency=published - frame.arrived)
+
+        explanation = explainer.explain(observation, regions, lambda samples: check(), stream, full, show)
         explained = time.monotonic()
-        headline = explanation.ratios[settings.nmr_percent]
-        level = judge_nmr(headline, self._alarm, settings)
-        result = Result(frame, observation, regions, explanation, headline, level)
-        self._outputs.publish(result, settings, check)
-        published = time.monotonic()
+        result = dataclasses.replace(shown[0], explanation=explanation)  # with the effects
         attribute = {
             name: partial(each.explain, observation, regions) for name, each in self._attributors.items()
         }
@@ -121,20 +131,29 @@ class ExplainingPipeline:
         attributed = time.monotonic()
         answer = explanation.actions.physical[0].float().cpu().numpy()
         self._commands.compare(answer, frame, observation, settings, check)
-        seconds = {
-            "decode": decoded - started,
+        seconds |= {
             **explanation.seconds,
             "paused": explainer.pace.paused - paused,
             "explain": explained - decoded,
-            "publish": published - explained,
-            "latency": published - frame.arrived,
-            "attributions": attributed - published,
+            "attributions": attributed - explained,
             "compare actions": time.monotonic() - attributed,
         }
         with self._lock:
             if not self._reset_asked:  # else it is of before the reset
                 self._latest = (result, seconds, dict(self._stream.forgotten))
         return result
+
+    def _judged(
+        self,
+        frame: Frame,
+        observation: Observation,
+        regions: RegionMap | None,
+        explanation: Explanation,
+        settings: Any,
+    ) -> Result:
+        headline = explanation.ratios[settings.nmr_percent]
+        level = judge_nmr(headline, self._alarm, settings)
+        return Result(frame, observation, regions, explanation, headline, level)
 
     def _explainer_for(self, settings: Any) -> tuple[Explainer, Stream | None]:
         if self._explainer is None or self._explainer[0] != settings:

@@ -51,7 +51,7 @@ class Result:
 
 
 class Outputs:
-    """All publishers of results. Used by the worker's thread alone."""
+    """All publishers of results. Used by one thread at a time."""
 
     def __init__(self, node: LifecycleNodeMixin, cameras: tuple[str, ...]) -> None:
         self._node = node
