@@ -41,6 +41,33 @@ def test_divergences_and_moves_by_hand(rows):
     torch.testing.assert_close(moves, MOVES[:, None].expand(-1, 2), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("rows", [2, 3, 64])
+def test_what_is_known_to_follow_changes_no_result(rows):
+    alone, ahead = (evaluator(ToyPolicy(means, ("front",)), rows) for _ in range(2))
+    flipped = (~REPLACED, CHOSEN)
+    expected = [alone.measure(REPLACED, CHOSEN, True), alone.measure(*flipped, True)]
+    found = [ahead.measure(REPLACED, CHOSEN, True, flipped), ahead.measure(*flipped, True)]
+    for (delta, moves), (other_delta, other_moves) in zip(expected, found, strict=True):
+        assert torch.equal(delta, other_delta)
+        assert torch.equal(moves, other_moves)
+    assert ahead.rows == alone.rows
+
+
+def test_seconds_by_now_hold_a_run_that_is_under_way():
+    seen = []
+
+    def spy(images):
+        seen.append((running[0].seconds, running[0].seconds_by_now()) if running else (0.0, 0.0))
+        return means(images)
+
+    running = []
+    running.append(evaluator(ToyPolicy(spy, ("front",))))
+    running[0].measure(REPLACED, CHOSEN, False)
+    (finished, by_now) = seen[-1]
+    assert by_now > finished > 0
+    assert running[0].seconds_by_now() == running[0].seconds > by_now - finished
+
+
 def test_moves_only_when_asked_for():
     assert evaluator(ToyPolicy(means, ("front",))).measure(REPLACED, CHOSEN, False)[1] is None
 

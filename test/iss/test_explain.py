@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import threading
 
 import cv2
 import numpy as np
@@ -278,3 +279,59 @@ def test_results_are_immutable():
     result = explain(ToyPolicy(reads_cell(0, 0, 0)))
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.samples = 3
+
+
+def hearing(on_map, answer=None, **values):
+    """Explain with effects, and tell ``on_map`` of the map."""
+    policy = ToyPolicy(answer or reads_cell(0, 3, 3))
+    chosen = settings.check({"samples": 32, "block_size": 32, **values})
+    return policy, Explainer(policy, chosen, DONORS).explain(observe(0), on_map=on_map)
+
+
+@pytest.mark.parametrize("effects", [True, False])
+def test_the_map_is_told_before_its_effects_and_is_the_same(effects):
+    heard = []
+    _, result = hearing(lambda early: heard.append((early, threading.current_thread())), effects=effects)
+    [(early, thread)] = heard
+    assert thread is not threading.current_thread()
+    assert early.effects == ()
+    assert bool(result.effects) == effects
+    assert dataclasses.replace(early, effects=result.effects) == result
+    assert 0 < result.seconds["policy until the map"] <= result.seconds["policy"] * (1 + 1e-9)
+
+
+def test_the_map_does_not_wait_for_the_effects():
+    told, plain = threading.Event(), reads_cell(0, 3, 3)
+
+    def answer(images):
+        if len(images) not in (1, 33):  # neither the frame as it is nor samples
+            assert told.wait(30)
+        return plain(images)
+
+    _, result = hearing(lambda early: told.set(), answer)
+    assert result.effects
+
+
+def test_what_the_listener_of_the_map_raises_is_raised_after_the_effects():
+    policy = ToyPolicy(reads_cell(0, 3, 3))
+    explainer = Explainer(policy, settings.check({"samples": 32}), DONORS)
+
+    def refuse(early):
+        raise KeyError("nobody listens")
+
+    with pytest.raises(KeyError, match="nobody listens"):
+        explainer.explain(observe(0), on_map=refuse)
+    assert explainer.explain(observe(0)).effects
+
+
+def test_the_map_is_told_even_where_the_effects_fail():
+    plain, heard = reads_cell(0, 3, 3), []
+
+    def only_samples(images):
+        if len(images) not in (1, 33):
+            raise RuntimeError("no effects here")
+        return plain(images)
+
+    with pytest.raises(RuntimeError, match="no effects here"):
+        hearing(heard.append, only_samples)
+    assert heard[0].samples == 32
