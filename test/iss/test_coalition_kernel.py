@@ -73,7 +73,8 @@ def test_the_gradient_equals_finite_differences(frames):
         return float((CoalitionKernel(surface, at, 0.5).gram(given, given) * outer).sum())
 
     kernel = CoalitionKernel(surface, values, 0.5)
-    gradient = kernel.gradient(given, kernel.gram(given, given), kernel.overlap(given, given), outer)
+    overlap, fading = kernel.overlap(given, given), kernel.fading(given, given)
+    gradient = kernel.gradient(given, kernel.of_overlap(overlap, fading), overlap, fading, outer)
     for place in range(len(values)):
         step = torch.zeros_like(values)
         step[place] = 1e-6
@@ -90,9 +91,8 @@ def test_scalars_stay_within_what_can_be_computed_and_have_no_slope_there():
     given = some_interventions()
     gram = kernel.gram(given, given)
     torch.testing.assert_close(gram, CoalitionKernel(surface, edge, 0.5).gram(given, given))
-    gradient = kernel.gradient(
-        given, gram, kernel.overlap(given, given), torch.ones(20, 20, dtype=torch.float64)
-    )
+    ones = torch.ones(20, 20, dtype=torch.float64)
+    gradient = kernel.gradient(given, gram, kernel.overlap(given, given), kernel.fading(given, given), ones)
     assert gradient[-6:].abs().max() == 0
 
 

@@ -66,6 +66,11 @@ class Interventions:
         return [(picture, slice(*row)) for picture, row in zip(pictures.tolist(), rows, strict=True)]
 
     @cached_property
+    def apart(self) -> Tensor:
+        """Frames between each two of them, [N, N]."""
+        return (self.times[:, None] - self.times).abs_()
+
+    @cached_property
     def still(self) -> bool:
         """Whether all are of one frame."""
         return bool((self.times == self.times[:1]).all())
@@ -144,7 +149,7 @@ class CoalitionKernel:
         self._free = scalars == wanted
         share, self._shared, self._alike = scalars[:3].sigmoid().tolist()
         self._exponent_slope = LARGEST_EXPONENT * share * (1 - share)
-        self._interaction, self.noise, self._drift = scalars[3:].exp().tolist()
+        self._interaction, self.noise, self.drift = scalars[3:].exp().tolist()
         log_weight = surface.field @ values[: -len(SCALARS)]
         log_amplitude = log_weight[:, None] + LARGEST_EXPONENT * share * surface.log_change
         self._amplitude = log_amplitude.exp()  # [C, D]
@@ -168,39 +173,50 @@ class CoalitionKernel:
 
     def gram(self, left: Interventions, right: Interventions) -> Tensor:
         """Return k [n, m]."""
-        return self.of_overlap(self.overlap(left, right), left, right)
+        return self.of_overlap(self.overlap(left, right), self.fading(left, right))
 
-    def of_overlap(self, overlap: Tensor, left: Interventions, right: Interventions) -> Tensor:
-        """Return k [n, m] where s is known."""
+    def of_overlap(self, overlap: Tensor, fading: Tensor | None) -> Tensor:
+        """Return k [n, m] where s is known, and how the answers fade."""
         # Not expm1: it takes several times as long, and s is never so small that the difference shows.
         kernel = (self._interaction * overlap).exp_().sub_(1).div_(self._interaction)
+        return kernel if fading is None else kernel.mul_(fading)
+
+    def fading(self, left: Interventions, right: Interventions) -> Tensor | None:
+        """Return how much is left between answers of different frames, [n, m] or [1, m]; None where all is."""
         if left.still and right.still and bool(left.times[0] == right.times[0]):
-            return kernel
-        return kernel * torch.exp(-self._drift * (left.times[:, None] - right.times).abs())
+            return None
+        if left is right:
+            return (left.apart * -self.drift).exp_()
+        since = left.times[:1, None] if left.still else left.times[:, None]
+        return (since - right.times).abs_().mul_(-self.drift).exp_()
 
     def overlap(self, left: Interventions, right: Interventions) -> Tensor:
         """Return s [n, m]."""
         result = torch.empty(len(left), len(right), dtype=torch.float64)
         for picture, rows in left.parts:
-            torch.mm(left.replaced[rows], self._facing(picture, right), out=result[rows])
+            torch.mm(left.replaced[rows], self._facing(picture, right).T, out=result[rows])
         return result
 
     def _facing(self, picture: int, right: Interventions) -> Tensor:
-        """Return what every cell adds to s where it is replaced on the left from ``picture``, [C, m]."""
+        """Return what every cell adds to s where it is replaced on the left from ``picture``, [m, C]."""
         pair = self._amplitude[:, picture, None] * self._amplitude * (self._mix[:, picture] / self._unit)
-        return pair[:, right.pictures] * right.replaced.T
+        # Whole rows: picking columns takes several times as long.
+        return pair.T.contiguous()[right.pictures].mul_(right.replaced)
 
-    def gradient(self, given: Interventions, kernel: Tensor, overlap: Tensor, outer: Tensor) -> Tensor:
+    def gradient(
+        self, given: Interventions, kernel: Tensor, overlap: Tensor, fading: Tensor | None, outer: Tensor
+    ) -> Tensor:
         """Return the gradient [C + V + 6] of a function by the hyperparameters.
 
-        ``outer`` [n, n] is its gradient by ``kernel``, which is ``gram(given, given)``; ``overlap`` is s of the same.
-        The noise has no part in the kernel; its entry is 0.
+        ``outer`` [n, n] is its gradient by ``kernel``, which is ``gram(given, given)``; ``overlap`` is s of the same,
+        ``fading`` how they fade. The noise has no part in the kernel; its entry is 0.
         """
+        by_kernel = outer * kernel
         # d k / d s is fading * exp(g s), and that is g k + fading.
-        fading, fades = self._fading(given, kernel, outer)
-        inner = outer * (self._interaction * kernel + fading)
-        weighed = inner * overlap
-        total = float(weighed.sum())
+        inner = torch.add(outer if fading is None else outer * fading, by_kernel, alpha=self._interaction)
+        total, fades = float((inner * overlap).sum()), 0.0
+        if fading is not None:
+            fades = -self.drift * float((by_kernel * given.apart).sum())
         table = self._by_pictures(given, inner)
         mixed = table * self._mix
         share = (
@@ -213,7 +229,7 @@ class CoalitionKernel:
                 float((table * (1 - self._unlike)).sum()) * self._shared * (1 - self._shared),
                 float((table * (self._surface.correlation - self._same)).sum())
                 * ((1 - self._shared) * self._alike * (1 - self._alike)),
-                total - float((outer * kernel).sum()),
+                total - float(by_kernel.sum()),
                 0.0,
                 fades,
             ],
@@ -221,13 +237,6 @@ class CoalitionKernel:
         )
         field = self._surface.field.T @ by_amplitude.sum(1)
         return torch.cat([field, scalars * PRIOR_DEVIATION * self._free])
-
-    def _fading(self, given: Interventions, kernel: Tensor, outer: Tensor) -> tuple[Tensor | float, float]:
-        """Return how answers of different frames fade, and the slope by the logarithm of the drift."""
-        if given.still:
-            return 1.0, 0.0
-        apart = self._drift * (given.times[:, None] - given.times).abs()
-        return torch.exp(-apart), -float((outer * kernel * apart).sum())
 
     def _by_pictures(self, given: Interventions, inner: Tensor) -> Tensor:
         """Return sums of ``inner`` over pairs that share a cell, by their two pictures, without the mix, [C, D, D]."""

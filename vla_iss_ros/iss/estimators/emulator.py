@@ -247,9 +247,8 @@ def _recalled(
     replaced, pictures, moves = samples
     own = replaced[-TESTED:], pictures[-TESTED:], moves[-TESTED:]
     answers, order = _answers(own, memory, REMEMBERED + TESTED)
-    times, remembered = answers.interventions.times, order < len(order) - len(own[0])
     ages = (*WEAKENINGS, UNRELATED)
-    evidence = log_evidence(kernel, answers, [times - age * remembered for age in ages])
+    evidence = log_evidence(kernel, answers, order < len(order) - len(own[0]), ages)
     best = ages[max(range(len(ages)), key=evidence.__getitem__)]
     return None if best == UNRELATED else memory.aged(best)
 

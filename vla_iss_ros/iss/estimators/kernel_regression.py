@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -60,11 +60,10 @@ def learn(surface: Surface, probability: float, answers: Answers, start: Tensor,
     Where nothing moved there is nothing to learn: ``start``.
     """
     values, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
-    products = answers.scores @ answers.scores.T
-    if not float(products.diagonal().sum()) > 0:
+    if not float(answers.scores.square().sum()) > 0:
         return start
     for step in range(1, steps + 1):
-        _, slope = negative_log_posterior(surface, probability, answers.interventions, products, values)
+        _, slope = negative_log_posterior(surface, probability, answers, values)
         mean = DECAYS[0] * mean + (1 - DECAYS[0]) * slope
         square = DECAYS[1] * square + (1 - DECAYS[1]) * slope.square()
         rate = RATE * min(1.0, 2 * (1 - (step - 1) / steps))
@@ -74,41 +73,51 @@ def learn(surface: Surface, probability: float, answers: Answers, start: Tensor,
 
 
 def negative_log_posterior(
-    surface: Surface, probability: float, given: Interventions, products: Tensor, values: Tensor
+    surface: Surface, probability: float, answers: Answers, values: Tensor
 ) -> tuple[float, Tensor]:
     """Return the negative log posterior of the hyperparameters up to a constant, and its gradient [C + V + 6].
 
-    ``products`` [N, N] are the inner products of the answers. All outputs share kernel and scale, and the scale is
-    profiled out. They count as one output: an action's numbers move together, and counting each would make the
-    hyperparameters far too sure of themselves.
+    All outputs share kernel and scale, and the scale is profiled out. They count as one output: an action's numbers
+    move together, and counting each would make the hyperparameters far too sure of themselves.
     """
-    kernel = CoalitionKernel(surface, values, probability)
-    overlap = kernel.overlap(given, given)
-    gram = kernel.of_overlap(overlap, given, given)
+    kernel, given = CoalitionKernel(surface, values, probability), answers.interventions
+    overlap, fading = kernel.overlap(given, given), kernel.fading(given, given)
+    gram = kernel.of_overlap(overlap, fading)
     inverse, log_determinant = _invert(gram, kernel.noise)
-    weighted = inverse @ products
-    count, energy = len(given), float(weighted.diagonal().sum())
+    alpha = inverse @ answers.scores
+    count, energy = len(given), float((answers.scores * alpha).sum())
     value = 0.5 * (count * math.log(energy) + log_determinant + float(values.square().sum()))
-    outer = 0.5 * inverse - (0.5 * count / energy) * (weighted @ inverse)
-    slope = kernel.gradient(given, gram, overlap, outer) + values
+    outer = torch.addmm(inverse, alpha, alpha.T, beta=0.5, alpha=-0.5 * count / energy)
+    slope = kernel.gradient(given, gram, overlap, fading, outer) + values
     slope[NOISE] += kernel.noise * float(outer.diagonal().sum()) * PRIOR_DEVIATION[NOISE]
     return value, slope
 
 
-def log_evidence(kernel: CoalitionKernel, answers: Answers, times: Sequence[Tensor]) -> list[float]:
-    """Return the log likelihood of the answers as one output, were they given at other ``times``, each float64 [N].
+def log_evidence(
+    kernel: CoalitionKernel, answers: Answers, early: Tensor, ages: Sequence[float]
+) -> list[float]:
+    """Return the log likelihood of the answers as one output, were the ``early`` ones older than they are, by ``ages``.
 
-    The scale is profiled out; up to a constant. 0 where nothing moved: such answers tell no kernel from another.
+    ``early`` bool [N]: answers that were given no later than the others; ``ages`` in frames. The scale is profiled out;
+    up to a constant. 0 where nothing moved: such answers tell no kernel from another.
     """
-    given = answers.interventions
-    overlap = kernel.overlap(given, given)
+    # Early ones first, for age weakens only what they say of the others: their own part is factored once.
+    order, count = (~early).to(torch.uint8).argsort(stable=True), int(early.sum())
+    gram = kernel.gram(answers.interventions, answers.interventions)[order[:, None], order]
+    scores = answers.scores[order]
+    root = _root(gram[:count, :count], kernel.noise)
+    across = torch.linalg.solve_triangular(root, gram[:count, count:], upper=False)
+    own = torch.linalg.solve_triangular(root, scores[:count], upper=False)
+    explained, expected = across.T @ across, across.T @ own
+    own_energy, own_size = float(own.square().sum()), float(root.diagonal().log().sum())
     found = []
-    for each in times:
-        at = replace(given, times=each)
-        root = _root(kernel.of_overlap(overlap, at, at), kernel.noise)
-        energy = float(torch.linalg.solve_triangular(root, answers.scores, upper=False).square().sum())
-        size = float(root.diagonal().log().sum())
-        found.append(-0.5 * len(root) * math.log(energy) - size if energy > 0 else 0.0)
+    for age in ages:
+        weight = math.exp(-kernel.drift * age)
+        root = _root(gram[count:, count:] - weight**2 * explained, kernel.noise)
+        rest = torch.linalg.solve_triangular(root, scores[count:] - weight * expected, upper=False)
+        energy = own_energy + float(rest.square().sum())
+        size = own_size + float(root.diagonal().log().sum())
+        found.append(-0.5 * len(gram) * math.log(energy) - size if energy > 0 else 0.0)
     return found
 
 
