@@ -35,7 +35,7 @@ def test_what_runs_aside_runs_one_after_another_without_gradients():
 def test_a_batch_that_was_painted_ahead_is_not_painted_again():
     subject = Recording()
     painter = Painter(subject, Aside())
-    painter.paint_ahead(MASKS, CHOSEN)
+    painter.paint_ahead(lambda: (MASKS, CHOSEN))
     assert painter.paint(MASKS.clone(), CHOSEN.clone()).tolist() == [1, 2]
     assert len(subject.threads) == 1
     assert subject.threads[0] != threading.current_thread().name
@@ -47,16 +47,24 @@ def test_a_batch_that_was_painted_ahead_is_not_painted_again():
 def test_another_batch_than_the_one_painted_ahead_is_painted(masks, chosen):
     subject = Recording()
     painter = Painter(subject, Aside())
-    painter.paint_ahead(MASKS, CHOSEN)
+    painter.paint_ahead(lambda: (MASKS, CHOSEN))
     assert painter.paint(masks, chosen).tolist() == subject.variants(masks, chosen).tolist()
     # And what was painted ahead is gone, so that it takes no memory.
     painter.paint(MASKS, CHOSEN)
     assert len(subject.threads) == 4
 
 
+def test_where_nothing_follows_nothing_is_painted():
+    subject = Recording()
+    painter = Painter(subject, Aside())
+    painter.paint_ahead(lambda: None)
+    assert painter.paint(MASKS, CHOSEN).tolist() == [1, 2]
+    assert len(subject.threads) == 1
+
+
 def test_what_fails_ahead_fails_when_it_is_asked_for():
     painter = Painter(Recording(RuntimeError("CUDA out of memory")), Aside())
-    painter.paint_ahead(MASKS, CHOSEN)
+    painter.paint_ahead(lambda: (MASKS, CHOSEN))
     with pytest.raises(RuntimeError, match="out of memory"):
         painter.paint(MASKS, CHOSEN)
 
@@ -64,6 +72,6 @@ def test_what_fails_ahead_fails_when_it_is_asked_for():
 def test_without_a_thread_nothing_is_painted_ahead():
     subject = Recording()
     painter = Painter(subject, None)
-    painter.paint_ahead(MASKS, CHOSEN)
+    painter.paint_ahead(lambda: (MASKS, CHOSEN))
     assert subject.threads == []
     assert painter.paint(MASKS, CHOSEN).tolist() == [1, 2]

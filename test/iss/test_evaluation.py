@@ -1,8 +1,11 @@
+from concurrent.futures import Future
+
 import pytest
 import torch
 from toys import ToyPolicy
 
 from vla_iss_ros import settings
+from vla_iss_ros.iss.blocks import Block
 from vla_iss_ros.iss.canvas import Canvas
 from vla_iss_ros.iss.cells import CellGrid
 from vla_iss_ros.iss.divergences import REGISTRY
@@ -44,9 +47,10 @@ def test_divergences_and_moves_by_hand(rows):
 @pytest.mark.parametrize("rows", [2, 3, 64])
 def test_what_is_known_to_follow_changes_no_result(rows):
     alone, ahead = (evaluator(ToyPolicy(means, ("front",)), rows) for _ in range(2))
-    flipped = (~REPLACED, CHOSEN)
+    flipped, coming = (~REPLACED, CHOSEN), Future()
+    coming.set_result(Block(*flipped, may_stop=False))
     expected = [alone.measure(REPLACED, CHOSEN, True), alone.measure(*flipped, True)]
-    found = [ahead.measure(REPLACED, CHOSEN, True, flipped), ahead.measure(*flipped, True)]
+    found = [ahead.measure(REPLACED, CHOSEN, True, coming), ahead.measure(*flipped, True)]
     for (delta, moves), (other_delta, other_moves) in zip(expected, found, strict=True):
         assert torch.equal(delta, other_delta)
         assert torch.equal(moves, other_moves)

@@ -38,17 +38,25 @@ class Painter:
 
     def __init__(self, subject: Subject, aside: Aside | None) -> None:
         self._subject, self._aside = subject, aside
-        self._ahead: tuple[Tensor, Tensor, Future[Any]] | None = None
+        self._ahead: Future[tuple[Tensor, Tensor, Any] | None] | None = None
 
-    def paint_ahead(self, replaced: Tensor, chosen: Tensor) -> None:
-        """Begin to make the variants that will be asked for next; ``replaced`` bool [n, C], ``chosen`` int64 [n]."""
+    def paint_ahead(self, batch: Callable[[], tuple[Tensor, Tensor] | None]) -> None:
+        """Begin to make the variants that will be asked for next.
+
+        ``batch`` is called in the other thread and returns ``replaced`` bool [n, C] and ``chosen`` int64 [n], or None
+        where nothing follows.
+        """
         if self._aside is not None:
-            future = self._aside.start(self._subject.variants, replaced, chosen)
-            self._ahead = (replaced, chosen, future)
+            self._ahead = self._aside.start(self._paint, batch)
 
     def paint(self, replaced: Tensor, chosen: Tensor) -> Any:
         """Return the variants; what was made ahead counts only if it is of the very same batch."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and torch.equal(ahead[0], replaced) and torch.equal(ahead[1], chosen):
-            return ahead[2].result()
+        made = None if ahead is None else ahead.result()
+        if made is not None and torch.equal(made[0], replaced) and torch.equal(made[1], chosen):
+            return made[2]
         return self._subject.variants(replaced, chosen)
+
+    def _paint(self, batch: Callable[[], tuple[Tensor, Tensor] | None]) -> tuple[Tensor, Tensor, Any] | None:
+        found = batch()
+        return None if found is None else (*found, self._subject.variants(*found))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vla_iss_ros.iss.aside import Aside, Painter
+from vla_iss_ros.iss.blocks import Block
 from vla_iss_ros.iss.divergences import Divergence
 from vla_iss_ros.iss.lane import Lane, arithmetic, lane_to, refuse_precision
 from vla_iss_ros.iss.observation import Actions
@@ -56,14 +58,20 @@ class Resources:
 class Evaluator:
     """Measures interventions on one observation.
 
-    ``subject`` is what they act on, ``shared`` how the policy is run on every row. ``reference`` holds the answer
+    ``subject`` is what they act on, ``shared`` how the policy is run on every row; ``first`` the block that will be
+    measured first, where one is known to come. ``reference`` holds the answer
     [1, T, A] to the observation as it is, ``noise_floor`` the largest divergence of that answer from itself,
     ``seconds`` the time within the policy, ``rows`` how many rows it was run on. Raises ValueError when the policy's
     answer is not finite.
     """
 
     def __init__(
-        self, subject: Subject, shared: SharedRun, divergence: Divergence, resources: Resources
+        self,
+        subject: Subject,
+        shared: SharedRun,
+        divergence: Divergence,
+        resources: Resources,
+        first: Future[Block | None] | None = None,
     ) -> None:
         self._subject, self._shared = subject, shared
         self._divergence, self._resources, self._lane = divergence, resources, resources.lane
@@ -73,6 +81,7 @@ class Evaluator:
         self.seconds = 0.0
         self.rows = 0
         self.noise_floor = 0.0
+        self._paint_first_of(first)
         self.reference = self.ask(lambda: subject.unperturbed(shared))
 
     def measure(
@@ -80,14 +89,14 @@ class Evaluator:
         replaced: Tensor,
         chosen: Tensor,
         with_moves: bool,
-        following: tuple[Tensor, Tensor] | None = None,
+        following: Future[Block | None] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return every intervention's divergence, float64 [n], and if asked for its move, float32 [n, TA].
 
         ``replaced`` bool [n, C] tells the cells that are replaced, ``chosen`` int64 [n] the picture that they are
-        replaced from; both and the results are on the host. ``following`` is the same of the interventions that will
-        be measured next, as far as that is known. A move is the change of the normalised action. Out of
-        memory, the batch is halved and the block measured again; the smaller size is remembered.
+        replaced from; both and the results are on the host. ``following``: the block that will be measured next, where
+        one is known to come. A move is the change of the normalised action. Out of memory, the batch is halved and the
+        block measured again; the smaller size is remembered.
         """
         while True:
             try:
@@ -144,18 +153,18 @@ class Evaluator:
         self._lane.release()
 
     def _measure_block(
-        self, replaced: Tensor, chosen: Tensor, with_moves: bool, following: tuple[Tensor, Tensor] | None
+        self, replaced: Tensor, chosen: Tensor, with_moves: bool, following: Future[Block | None] | None
     ) -> tuple[Tensor, Tensor | None]:
         """Start all batches of the block, then wait once; only what the estimators use comes to the host."""
         with self._lane.entered():
             masks, pictures = (self._lane.to_device(each) for each in self._batches(replaced, chosen))
             answers = []
-            for rows, indices, ahead in zip(
-                masks, pictures, self._ahead(masks, pictures, following), strict=True
-            ):
-                variants = self._painter.paint(rows, indices)
-                if ahead is not None:
-                    self._painter.paint_ahead(*ahead)
+            for number in range(len(masks)):
+                variants = self._painter.paint(masks[number], pictures[number])
+                if number + 1 < len(masks):
+                    self._painter.paint_ahead(partial(_row, masks, pictures, number + 1))
+                else:
+                    self._paint_first_of(following)
                 answers.append(self._answer(partial(self._subject.act, self._shared, variants)))
             results = [torch.stack([self._divergences(actions) for actions in answers])]
             results.append(torch.stack([actions.normalised.isfinite().all() for actions in answers]))
@@ -171,16 +180,15 @@ class Evaluator:
         # A copy: estimators keep the moves, and pinned memory is scarce.
         return delta, moves[0].flatten(0, 1)[: len(replaced)].clone() if moves else None
 
-    def _ahead(
-        self, masks: Tensor, pictures: Tensor, following: tuple[Tensor, Tensor] | None
-    ) -> Iterator[tuple[Tensor, Tensor] | None]:
-        """Yield, for every batch, the one after it, of the next block after the last; None where there is none."""
-        yield from zip(masks[1:], pictures[1:], strict=True)
-        if following is None:
-            yield None
-        else:
-            rows, indices = self._batches(*following)
-            yield self._lane.to_device(rows[0]), self._lane.to_device(indices[0])
+    def _paint_first_of(self, coming: Future[Block | None] | None) -> None:
+        """Begin to paint the first batch of the block that comes next."""
+
+        def batch() -> tuple[Tensor, Tensor] | None:
+            block = coming.result() if coming is not None else None
+            return None if block is None else _row(*self._batches(block.replaced, block.chosen), 0)
+
+        if coming is not None:
+            self._painter.paint_ahead(batch)
 
     def _batches(self, replaced: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Cut a block into batches of one size: masks bool [B, r, C], pictures int64 [B, r].
@@ -231,6 +239,10 @@ class Evaluator:
         self.rows += rows
         self.seconds += sum(self._lane.seconds(since, until) for since, until in self._marks)
         self._marks.clear()
+
+
+def _row(masks: Tensor, pictures: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    return masks[number], pictures[number]
 
 
 def out_of_memory(error: RuntimeError) -> bool:

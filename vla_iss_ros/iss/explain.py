@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any
@@ -20,7 +20,6 @@ from vla_iss_ros.iss.map_ratios import ratios_of
 from vla_iss_ros.iss.nmr import PERCENTS, NuisanceMassRatio
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.pacing import Pace
-from vla_iss_ros.iss.plans import Plan
 from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.iss.spaces import REGISTRY as SPACES
 from vla_iss_ros.iss.spaces import Space
@@ -129,7 +128,20 @@ class _Run:
         if divergences.needs_path(explainer._divergence):
             shared = shared.along_path(self._base)
         self.seconds = {"prepare": time.perf_counter() - started, "policy": 0.0, "estimate": 0.0}
-        self._evaluator = Evaluator(self._subject, shared, explainer._divergence, explainer._resources)
+        self._kind = estimators.REGISTRY[settings.estimator]
+        self._aside = explainer._resources.aside
+        self._blocks = make_blocks(
+            self._kind.plan,
+            explainer._design,
+            settings,
+            self._cells.count,
+            self._subject.pictures,
+            self._generator,
+        )
+        self._coming = self._next_block()
+        self._evaluator = Evaluator(
+            self._subject, shared, explainer._divergence, explainer._resources, self._coming
+        )
         if not policy.spec.shares_noise:
             self._evaluator.repeat(REPEATS)
         self._frame = FrameRun(
@@ -143,8 +155,7 @@ class _Run:
         on_map: Callable[[Explanation], None] | None,
     ) -> Explanation:
         """Sample, then estimate in another thread while the policy runs for the effects."""
-        aside = self._explainer._resources.aside
-        making = aside.start(self._make_estimator)
+        making = self._aside.start(self._make_estimator)
         drawn = self._sample(making, regions, on_block)
         estimator, remembered = making.result()
         words = self._explainer._space.words(self._frame)
@@ -156,7 +167,7 @@ class _Run:
             self.seconds["policy until the map"] = self._evaluator.seconds_by_now()
             return explanation
 
-        concluded = aside.start(conclude)
+        concluded = self._aside.start(conclude)
         try:
             effects = self._explainer._space.effects(self._frame) if self._settings.effects else ()
         finally:
@@ -204,7 +215,7 @@ class _Run:
     def _make_estimator(self) -> tuple[estimators.Estimator, int]:
         """Return the estimator, given what earlier frames left, and how many samples that is."""
         settings = self._settings
-        estimator = estimators.REGISTRY[settings.estimator](
+        estimator = self._kind(
             1 - settings.keep_probability,
             self._explainer._design.independent,
             self._cells.positions,
@@ -236,10 +247,11 @@ class _Run:
         The estimator is still being made while the policy runs on the first block.
         """
         done, total = 0, 0.0
-        kind = estimators.REGISTRY[self._settings.estimator]
-        for block, following in _with_next(self._blocks(kind.plan)):
-            ahead = None if following is None else (following.replaced, following.chosen)
-            delta, moves = self._evaluator.measure(block.replaced, block.chosen, kind.uses_moves, ahead)
+        while (block := self._coming.result()) is not None:
+            self._coming = self._next_block()
+            delta, moves = self._evaluator.measure(
+                block.replaced, block.chosen, self._kind.uses_moves, self._coming
+            )
             estimator, _ = making.result()
             estimator.update(block.replaced, delta, block.chosen, moves)
             done, total = done + len(delta), total + float(delta.sum())
@@ -252,10 +264,9 @@ class _Run:
                 estimator.prepare()
         return done, total / done, SAMPLES
 
-    def _blocks(self, plan: Plan | None) -> Iterator[Block]:
-        cells, pictures = self._cells.count, self._subject.pictures
-        design = self._explainer._design
-        return make_blocks(plan, design, self._settings, cells, pictures, self._generator)
+    def _next_block(self) -> Future[Block | None]:
+        """Have the next interventions drawn beside the policy; None after the last."""
+        return self._aside.start(next, self._blocks, None)
 
     def _half_width(self, estimator: estimators.Estimator, regions: RegionMap | None) -> float:
         headline = self._settings.nmr_percent
@@ -272,12 +283,3 @@ class _Run:
         settings = self._settings
         text = f"ISS: {self._explainer._space.described()}, {settings.divergence}, estimator {settings.estimator}"
         return text if self._policy.spec.shares_noise else f"{text}; the policy's noise is not shared"
-
-
-def _with_next(blocks: Iterator[Block]) -> Iterator[tuple[Block, Block | None]]:
-    """Yield every block with the one after it, None after the last."""
-    block = next(blocks, None)
-    while block is not None:
-        following = next(blocks, None)
-        yield block, following
-        block = following

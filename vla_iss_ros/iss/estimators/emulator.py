@@ -56,7 +56,8 @@ class Emulator(SampledEstimator):
 
     def _begin(self) -> None:
         super()._begin()
-        self._surface: Surface | None = None
+        products = self._products
+        self._surface = None if products is None else Surface.of(products, self._positions)
         self._memory: Memory | None = None
         self._values: Tensor | None = None
         self._learned_from = 0
@@ -67,8 +68,8 @@ class Emulator(SampledEstimator):
         self, replaced: Tensor, delta: Tensor, pictures: Tensor | None = None, moves: Tensor | None = None
     ) -> None:
         """Take in a block with its moves; raises ValueError on another shape or on values that are not finite."""
-        if self._surface is not None or self._products is not None:
-            check_block(replaced, delta, pictures, self._cells().pictures)
+        if self._surface is not None:
+            check_block(replaced, delta, pictures, self._surface.pictures)
         super().update(replaced, delta, pictures, moves)
         self._conditioned = None
 
@@ -172,12 +173,11 @@ class Emulator(SampledEstimator):
         return self._values, STEPS
 
     def _cells(self) -> Surface:
+        """Return what is known of the cells; without products the pictures that were used are taken to be unlike."""
         if self._surface is None:
-            products = self._products
-            if products is None:
-                replaced, _, pictures = self._samples.together()
-                count = max(self.pictures, int(pictures.max()) + 1)
-                products = torch.eye(count).expand(replaced.shape[1], -1, -1)
+            replaced, _, pictures = self._samples.together()
+            count = max(self.pictures, int(pictures.max()) + 1)
+            products = torch.eye(count).expand(replaced.shape[1], -1, -1)
             self._surface = Surface.of(products, self._positions)
         return self._surface
 
