@@ -7,12 +7,17 @@ frames an episode, where starting and writing weigh most.
 The ratio needs as many free cores as workers. What other work left of the cores is printed with it, and the CPU seconds
 of both runs. They bound the ratio on free cores: one process takes as long as its main thread computes, and several
 take no less than all their CPU seconds spread over as many cores.
+
+One process uses other cores too, for decoding, learning, estimating and writing beside the policy. The full run prints
+what the workers bring against one process that is kept to a single core as well: what another core is worth.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -40,17 +45,33 @@ def measure(engine: Engine, stride: int) -> tuple[CpuUse, float, Outcome]:
     return use, time.thread_time() - started, outcome
 
 
+def seconds_on_one_core() -> float:
+    """Return the seconds of the whole bag in a fresh process, all its threads on one core; NaN where that cannot be."""
+    if not hasattr(os, "sched_setaffinity"):
+        return float("nan")
+    core = min(os.sched_getaffinity(0))
+    command = [sys.executable, str(Path(__file__).resolve()), "--core", str(core)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="explain fewer frames")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--engine", default="processes", choices=("processes", "ray"))
+    parser.add_argument("--core", type=int, help=argparse.SUPPRESS)  # for the process that is kept to one
     options = parser.parse_args()
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
     torch.set_num_threads(1)
     # Workers inherit it: threads of other libraries would wait for each other on few cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     stride = QUICK_STRIDE if options.quick else 1
+    if options.core is not None:
+        print(measure(SerialEngine(), stride)[0].wall)
+        return
     one, computed, outcome = measure(SerialEngine(), stride)
     inside = outcome.seconds
     print(
@@ -70,6 +91,12 @@ def main() -> None:
     print(
         f"on free cores {options.workers} workers / 1 is at most {computed * options.workers / several.own:.2f}"
     )
+    if not options.quick:
+        alone = seconds_on_one_core()
+        print(
+            f"{alone:.1f} s in one process on one core; "
+            f"{options.workers} workers / that = {alone / several.wall:.2f}"
+        )
     print(
         f"inside forwards: {100 * inside['policy'] / one.wall:.0f} %; "
         f"{options.workers} workers / 1 = {one.wall / several.wall:.2f}"
