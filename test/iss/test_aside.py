@@ -1,4 +1,6 @@
+import gc
 import threading
+import weakref
 
 import pytest
 import torch
@@ -62,11 +64,37 @@ def test_where_nothing_follows_nothing_is_painted():
     assert len(subject.threads) == 1
 
 
-def test_what_fails_ahead_fails_when_it_is_asked_for():
-    painter = Painter(Recording(RuntimeError("CUDA out of memory")), Aside())
+def test_what_fails_ahead_is_tried_again_when_it_is_asked_for():
+    subject = Recording(RuntimeError("CUDA out of memory"))
+    painter = Painter(subject, Aside())
     painter.paint_ahead(lambda: (MASKS, CHOSEN))
     with pytest.raises(RuntimeError, match="out of memory"):
         painter.paint(MASKS, CHOSEN)
+    painter.paint_ahead(lambda: (MASKS, CHOSEN))
+    painter.forget()
+    subject.error = None
+    assert painter.paint(MASKS, CHOSEN).tolist() == [1, 2]
+
+
+def test_what_failed_ahead_is_not_kept():
+    class Large:
+        pass
+
+    def fail():
+        large = Large()
+        kept.append(weakref.ref(large))
+        raise RuntimeError("out of memory")
+
+    kept, painter = [], Painter(Recording(), Aside())
+    gc.disable()
+    try:
+        painter.paint_ahead(fail)
+        painter.paint(MASKS, CHOSEN)
+        painter.paint_ahead(lambda: None)  # the thread lets go of the one before
+        painter.forget()
+        assert kept[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_without_a_thread_nothing_is_painted_ahead():

@@ -1,3 +1,4 @@
+import threading
 from concurrent.futures import Future
 
 import pytest
@@ -55,6 +56,45 @@ def test_what_is_known_to_follow_changes_no_result(rows):
         assert torch.equal(delta, other_delta)
         assert torch.equal(moves, other_moves)
     assert ahead.rows == alone.rows
+
+
+def test_memory_that_lacks_only_while_the_policy_runs_costs_no_rows(monkeypatch):
+    """What cannot be painted ahead is painted in turn, and the batch keeps its size."""
+    paint = Pixels.variants
+
+    def only_in_turn(self, replaced, chosen):
+        if threading.current_thread() is not threading.main_thread():
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return paint(self, replaced, chosen)
+
+    expected = evaluator(ToyPolicy(means, ("front",)), 3).measure(REPLACED, CHOSEN, True)
+    monkeypatch.setattr(Pixels, "variants", only_in_turn)
+    policy = ToyPolicy(means, ("front",))
+    found = evaluator(policy, 3).measure(REPLACED, CHOSEN, True)
+    assert torch.equal(found[0], expected[0])
+    assert policy.batches == [1, 3, 3, 3]
+
+
+def test_a_batch_painted_ahead_for_nothing_does_not_halve_the_next(monkeypatch):
+    """The policy lacks memory for 6 rows, and has it for the 3 that are tried next, whatever was painted meanwhile."""
+    paint = Pixels.variants
+
+    def hungry(images):
+        if len(images) > 3:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return means(images)
+
+    def little_beside(self, replaced, chosen):
+        if threading.current_thread() is not threading.main_thread():
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return paint(self, replaced, chosen)
+
+    monkeypatch.setattr(Pixels, "variants", little_beside)
+    coming, policy = Future(), ToyPolicy(hungry, ("front",))
+    coming.set_result(Block(~REPLACED, CHOSEN, may_stop=False))
+    delta, _ = evaluator(policy, 6).measure(REPLACED, CHOSEN, False, coming)
+    torch.testing.assert_close(delta, MOVES.double() ** 2, rtol=1e-5, atol=1e-12)
+    assert policy.batches == [1, 6, 3, 3, 3]
 
 
 def test_seconds_by_now_hold_a_run_that_is_under_way():

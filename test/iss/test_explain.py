@@ -11,9 +11,11 @@ from toys import ToyPolicy, observe, reads_cell
 from vla_iss_ros import settings
 from vla_iss_ros.iss.estimators import REGISTRY
 from vla_iss_ros.iss.explain import Explainer
+from vla_iss_ros.iss.lane import PlainLane
 from vla_iss_ros.iss.map_ratios import NO_REGIONS
 from vla_iss_ros.iss.observation import Actions
 from vla_iss_ros.iss.region_map import RegionMap
+from vla_iss_ros.iss.subjects import Pixels
 
 DONORS = [observe(seed) for seed in range(100, 104)]
 
@@ -296,8 +298,30 @@ def test_the_map_is_told_before_its_effects_and_is_the_same(effects):
     assert thread is not threading.current_thread()
     assert early.effects == ()
     assert bool(result.effects) == effects
-    assert dataclasses.replace(early, effects=result.effects) == result
-    assert 0 < result.seconds["policy until the map"] <= result.seconds["policy"] * (1 + 1e-9)
+    assert dataclasses.replace(early, effects=result.effects, seconds=result.seconds) == result
+    seconds = result.seconds
+    assert 0 < early.seconds["policy for the map"] == seconds["policy for the map"]
+    assert seconds["policy for the map"] <= seconds["policy until the map"] <= seconds["policy"]
+    assert (seconds["policy for the map"] < seconds["policy"]) == effects
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+def test_only_the_host_is_computed_on_beside_the_policy(on_host, monkeypatch):
+    threads, products = [], Pixels.products
+
+    def spy(self):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return products(self)
+
+    monkeypatch.setattr(Pixels, "products", spy)
+    on_host_or_not = property(lambda self: on_host, lambda self, value: None)
+    monkeypatch.setattr(PlainLane, "on_host", on_host_or_not, raising=False)
+    policy = ToyPolicy(reads_cell(0, 3, 3))
+    result = Explainer(policy, settings.check({"samples": 64}), DONORS).explain(observe(0))
+    assert threads == [not on_host]
+    monkeypatch.undo()
+    other = Explainer(policy, settings.check({"samples": 64}), DONORS).explain(observe(0))
+    assert torch.equal(result.estimate.contrast, other.estimate.contrast)
 
 
 def test_the_map_does_not_wait_for_the_effects():

@@ -56,55 +56,86 @@ def test_after_a_small_step_back_of_the_clock_new_states_are_kept():
     assert stamp_of(states.nearest(9 * SECOND + 500 * MILLISECOND)) == 9 * SECOND + 500 * MILLISECOND
 
 
-def come_late(states, *stamps):
-    """Have states come while somebody waits for one; returns when the last has been taken in."""
-    timer = threading.Timer(0.01, lambda: [states.add(stamp, state(stamp)) for stamp in stamps])
-    timer.start()
-    return timer
-
-
 LONG = 20.0  # seconds that no test takes
+RATE = 50 * MILLISECOND
+
+
+def regular(count=4, start=10 * SECOND):
+    """Return states that came every 50 ms, and the stamp that follows."""
+    return states_of(*range(start, start + count * RATE, RATE)), start + count * RATE
+
+
+def found_after_waiting(states, stamp, *late):
+    """Return the stamp of the state of a frame at ``stamp``, while ``late`` ones come 10 ms after it is asked for."""
+    timer = threading.Timer(0.01, lambda: [states.add(each, state(each)) for each in late])
+    timer.start()
+    states.wait(stamp, time.monotonic() + LONG)
+    found = states.nearest(stamp)
+    timer.join()
+    return None if found is None else stamp_of(found)
+
+
+def seconds_waited(states, stamp, seconds=LONG):
+    begun = time.monotonic()
+    states.wait(stamp, begun + seconds)
+    return time.monotonic() - begun
 
 
 def test_a_state_of_the_same_moment_that_comes_after_the_images_is_waited_for():
-    states = states_of(10 * SECOND, 10 * SECOND + 50 * MILLISECOND)
-    late = come_late(states, 10 * SECOND + 100 * MILLISECOND)
-    states.wait(10 * SECOND + 100 * MILLISECOND, time.monotonic() + LONG)
-    late.join()
-    assert stamp_of(states.nearest(10 * SECOND + 100 * MILLISECOND)) == 10 * SECOND + 100 * MILLISECOND
+    states, following = regular()
+    assert found_after_waiting(states, following, following) == following
 
 
-def test_the_first_state_and_one_after_a_jump_back_are_waited_for():
-    for states in (states_of(), states_of(10 * SECOND)):
-        late = come_late(states, 5 * SECOND)
-        states.wait(5 * SECOND, time.monotonic() + LONG)
-        late.join()
-        assert stamp_of(states.nearest(5 * SECOND)) == 5 * SECOND
+@pytest.mark.parametrize("after", [-3 * MILLISECOND, 20 * MILLISECOND])
+def test_so_is_one_of_nearly_the_same_moment_and_one_that_was_sent_before_the_images(after):
+    states, following = regular()
+    assert found_after_waiting(states, following + after, following) == following
 
 
-def test_nothing_is_waited_for_when_no_nearer_state_is_due():
-    states = states_of(10 * SECOND, 10 * SECOND + 50 * MILLISECOND)
-    begun = time.monotonic()
-    for step in (0, 50, 75):  # half a period after the last one, the next is no nearer
-        states.wait(10 * SECOND + step * MILLISECOND, begun + LONG)
-    states_of(0).wait(10 * SECOND, begun + LONG)
-    states.wait(0, begun + LONG)
-    assert time.monotonic() - begun < LONG
+def test_the_first_state_is_waited_for_and_one_after_a_pause_or_a_jump_back():
+    for states in (states_of(), regular()[0], states_of(100 * SECOND)):
+        stamp = 20 * SECOND
+        assert found_after_waiting(states, stamp, stamp) == stamp
+        assert found_after_waiting(states, stamp + RATE, stamp + RATE) == stamp + RATE
+
+
+def test_a_state_that_will_be_stamped_after_the_images_is_not_waited_for():
+    states, following = regular()
+    for early in (RATE, RATE // 2, 10 * MILLISECOND):
+        assert seconds_waited(states, following - early) < LONG / 2
+    assert seconds_waited(states_of(0), following) < LONG / 2
+    assert seconds_waited(states, 0) < LONG / 2
+
+
+def test_of_several_publishers_that_take_turns_no_state_is_due_within_their_longer_gap():
+    stamps = [
+        10 * SECOND + step * MILLISECOND + after for step in range(0, 200, 10) for after in (0, MILLISECOND)
+    ]
+    states = states_of(*stamps)
+    assert seconds_waited(states, stamps[-1] + 3 * MILLISECOND) < LONG / 2
 
 
 def test_a_stream_that_stopped_holds_up_one_frame_and_then_none():
-    states = states_of(10 * SECOND, 10 * SECOND + 50 * MILLISECOND)
-    states.wait(11 * SECOND, time.monotonic() + 0.01)
-    begun = time.monotonic()
-    states.wait(12 * SECOND, begun + LONG)
-    assert time.monotonic() - begun < LONG
-    # Once it has caught up, it is waited for again.
-    states.add(13 * SECOND, state(13 * SECOND))
-    states.wait(13 * SECOND, begun + LONG)
-    late = come_late(states, 14 * SECOND)
-    states.wait(14 * SECOND, time.monotonic() + LONG)
-    late.join()
-    assert stamp_of(states.nearest(14 * SECOND)) == 14 * SECOND
+    states, following = regular()
+    assert seconds_waited(states, following, 0.01) < LONG
+    for step in range(1, 4):
+        assert seconds_waited(states, following + step * RATE) < LONG / 2
+
+
+def test_a_stream_that_was_late_once_is_waited_for_again_when_it_comes_in_time():
+    states, following = regular()
+    states.wait(following, time.monotonic() + 0.01)
+    states.add(following, state(following))  # too late for its frame
+    assert seconds_waited(states, following + RATE) < LONG / 2  # not waited for, but it comes in time
+    states.add(following + RATE, state(following + RATE))
+    third = following + 2 * RATE
+    assert found_after_waiting(states, third, third) == third
+
+
+def test_a_stream_that_was_given_no_time_is_not_judged():
+    states, following = regular()
+    states.wait(following, time.monotonic() - 1)
+    assert found_after_waiting(states, following, following) == following
 
 
 def test_without_a_stamp_the_last_state_is_taken():

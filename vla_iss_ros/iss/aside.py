@@ -50,12 +50,22 @@ class Painter:
             self._ahead = self._aside.start(self._paint, batch)
 
     def paint(self, replaced: Tensor, chosen: Tensor) -> Any:
-        """Return the variants; what was made ahead counts only if it is of the very same batch."""
-        ahead, self._ahead = self._ahead, None
-        made = None if ahead is None else ahead.result()
+        """Return the variants; what was made ahead counts only if it succeeded and is of the very same batch."""
+        made = self._made_ahead()
         if made is not None and torch.equal(made[0], replaced) and torch.equal(made[1], chosen):
             return made[2]
         return self._subject.variants(replaced, chosen)
+
+    def forget(self) -> None:
+        """Drop what was made ahead, and its memory."""
+        self._made_ahead()
+
+    def _made_ahead(self) -> tuple[Tensor, Tensor, Any] | None:
+        """Wait for what was begun; None where it failed, for instance because the policy had the memory then."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.exception() is not None:
+            return None
+        return ahead.result()
 
     def _paint(self, batch: Callable[[], tuple[Tensor, Tensor] | None]) -> tuple[Tensor, Tensor, Any] | None:
         found = batch()

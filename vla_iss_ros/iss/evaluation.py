@@ -137,6 +137,10 @@ class Evaluator:
             again = self.ask(lambda: self._subject.unperturbed(self._shared))
             self.noise_floor = max(self.noise_floor, float(self._divergence(again, self.reference)[0]))
 
+    def end_sampling(self) -> None:
+        """Give back what was painted for a block that will not come."""
+        self._painter.forget()
+
     def seconds_by_now(self) -> float:
         """Return the time within the policy, that of a run under way included; other threads may ask."""
         finished, begun = self.seconds, self._begun
@@ -150,6 +154,7 @@ class Evaluator:
         self._resources.rows = max(2, min(self._resources.rows, tried) // 2)
         self._marks.clear()
         self._begun = None
+        self._painter.forget()
         self._lane.release()
 
     def _measure_block(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -28,6 +28,8 @@ from vla_iss_ros.iss.stream import Stream
 from vla_iss_ros.iss.subjects import ExplainablePolicy, SharedRun
 from vla_iss_ros.iss.token_means import TokenMeans
 from vla_iss_ros.iss.words import WordSaliency, words_of
+
+Result = TypeVar("Result")
 
 # Answers to the unperturbed observation that show how far a policy's own noise moves it, where that is not shared.
 REPEATS = 8
@@ -95,7 +97,7 @@ class Explainer:
 
         ``on_block`` hears the number of samples after each block; an exception it raises ends the work. ``on_map``
         hears the explanation without its effects, in another thread, while the policy runs on to measure them; it has
-        ended when this returns or raises. What it raises is raised here. ``stream``
+        ended when this returns or raises. What it raises is raised here, unless the effects fail as well. ``stream``
         carries what earlier frames taught, for estimators that can use it. ``full``: draw all samples, whatever
         ``time_budget`` and ``nmr_half_width`` say. Raises ValueError when the observation
         does not fit the policy or the policy's answer is not finite. Same seed, stamp and settings give the same map,
@@ -155,15 +157,21 @@ class _Run:
         on_map: Callable[[Explanation], None] | None,
     ) -> Explanation:
         """Sample, then estimate in another thread while the policy runs for the effects."""
-        making = self._aside.start(self._make_estimator)
-        drawn = self._sample(making, regions, on_block)
+        making = self._beside_the_policy(self._make_estimator)
+        try:
+            drawn = self._sample(making, regions, on_block)
+        finally:
+            wait([making])
+        self._evaluator.end_sampling()
         estimator, remembered = making.result()
         words = self._explainer._space.words(self._frame)
+        self.seconds["policy for the map"] = self._evaluator.seconds
 
         def conclude() -> Explanation:
             explanation = self._conclude(estimator, regions, words, *drawn, remembered)
             if on_map is not None:
-                on_map(explanation)
+                seconds = {**self.seconds, "policy": self._evaluator.seconds_by_now()}
+                on_map(dataclasses.replace(explanation, seconds=seconds))
             self.seconds["policy until the map"] = self._evaluator.seconds_by_now()
             return explanation
 
@@ -174,7 +182,19 @@ class _Run:
             wait([concluded])
         explanation = concluded.result()
         self.seconds["policy"] = self._evaluator.seconds
+        # The last run is timed to its end, and by now to the moment: the same to a hair.
+        self.seconds["policy until the map"] = min(
+            self.seconds["policy until the map"], self.seconds["policy"]
+        )
         return dataclasses.replace(explanation, effects=effects)
+
+    def _beside_the_policy(self, work: Callable[[], Result]) -> Future[Result]:
+        """Have done what may need the device: in the other thread where that is the host, else here and now."""
+        if self._explainer._resources.lane.on_host:
+            return self._aside.start(work)
+        done: Future[Result] = Future()
+        done.set_result(work())
+        return done
 
     def _conclude(
         self,

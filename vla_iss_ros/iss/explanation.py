@@ -27,7 +27,8 @@ class Explanation:
     interventions.
     ``ratios``: NMR by k. ``shared_noise``: False when the policy could not be given its sampling noise, so that its
     own spread is in every number. ``seconds``: time spent in prepare, policy and estimate, which may
-    run beside the policy; ``policy until the map``: the part of policy before the map was there (and heard of).
+    run beside the policy. Parts of policy: ``policy for the map``, without effects; ``policy until the map``, till
+    the map had been told.
     ``remembered``: samples of earlier frames that the estimator was given; it drops them where they contradict this
     frame's. ``forgot``: why a stream began anew at this frame. ``words``: saliency of the instruction's words, where it
     was measured. ``method``: what the numbers are, in words.

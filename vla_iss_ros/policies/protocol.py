@@ -62,7 +62,8 @@ class Policy(Protocol):
     """A policy whose inputs can be intervened on.
 
     Two methods are optional. ``resize(images) -> images``: bring camera name to float32 [N, 3, H, W] in [0, 1] from the
-    camera's size to the policy's, as ``preprocess`` does. The setting ``composite_resolution`` = camera needs it.
+    camera's size to the policy's, as ``preprocess`` does. The setting ``composite_resolution`` = camera needs it, and
+    on a CPU another thread calls it beside ``run_pixels``.
     ``preprocess_inputs(observation, base) -> Prepared``: what ``preprocess`` returns for an observation with the images
     that ``base`` was made from, without touching them again; it makes effects of instruction and state cheaper.
     """

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ JOINT_STATES_KEPT = 64
 STATE_TOLERANCE = 1.0
 # A state comes by a topic of its own and may arrive just after the images of the same moment.
 GRACE = 0.05
+# A state that is stamped so little after the images is of their moment.
+SAME_MOMENT = 5_000_000  # ns
 
 
 class MissingStateError(Exception):
@@ -35,8 +38,8 @@ class JointStates:
         self._names = frozenset(names)
         self._changed = threading.Condition()
         self._kept: deque[tuple[int, Any]] = deque(maxlen=JOINT_STATES_KEPT)
-        self._period = 0  # between the last two, ns
-        self._punctual = True  # one that was due came, the last time that it was waited for
+        self._asked = (0, 0.0)  # the last stamp that was waited for, and until when
+        self._punctual = True  # one that was due came in time, the last time that one was
 
     def add(self, stamp: int, message: Any) -> bool:
         """Take in a message with its stamp in ns; return False when it holds none of the names and is left out.
@@ -49,28 +52,36 @@ class JointStates:
         with self._changed:
             if self._kept and max(kept for kept, _ in self._kept) - stamp > LARGE_JUMP:
                 self._kept.clear()
-            elif self._kept and stamp > self._kept[-1][0]:
-                self._period = stamp - self._kept[-1][0]
             self._kept.append((stamp, message))
+            asked, until = self._asked
+            if time.monotonic() <= until and not self._due(asked):
+                self._punctual = True
             self._changed.notify_all()
         return True
 
     def wait(self, stamp: int, until: float) -> None:
-        """Wait, to monotonic time ``until`` at most, while one nearer to ``stamp`` in ns is still due.
+        """Wait, to monotonic time ``until`` at most, while the state of the moment ``stamp`` in ns is on its way.
 
-        Not for a stream that did not keep up the last time: one that is absent or behind holds nothing up.
+        Not for a stream whose last one that was due did not come in time: one that is absent or late holds nothing up.
         """
         with self._changed:
-            if self._punctual or not self._due(stamp):
-                left = max(0.0, until - time.monotonic())
+            self._asked, left = (stamp, until), until - time.monotonic()
+            if self._punctual and left > 0 and self._due(stamp):
                 self._punctual = self._changed.wait_for(lambda: not self._due(stamp), left)
 
     def _due(self, stamp: int) -> bool:
+        """Tell whether a state that is stamped no later than ``stamp``, or hardly, must have been sent already."""
         if not stamp or (self._kept and not self._kept[-1][0]):
             return False  # without stamps the last one counts, whenever it came
-        stamps = [kept for kept, _ in self._kept] or [0]
+        if not self._kept:
+            return True
+        stamps = sorted(kept for kept, _ in self._kept)
+        # Where several publishers take turns the longer gaps count, but not those of a stream that paused.
+        gaps = sorted(after - before for before, after in pairwise(stamps)) or [0]
+        expected = stamps[-1] + gaps[3 * (len(gaps) - 1) // 4]
+        on_its_way = stamps[-1] < stamp and expected <= stamp + SAME_MOMENT
         # All of them newer by that much: the images have gone back to a bag's start, and the states will.
-        return stamp - max(stamps) > self._period / 2 or min(stamps) - stamp > STATE_TOLERANCE * 1e9
+        return on_its_way or stamps[0] - stamp > STATE_TOLERANCE * 1e9
 
     def nearest(self, stamp: int) -> Any | None:
         """Return the message nearest to ``stamp`` in ns; the last when either has no stamp."""
