@@ -15,10 +15,12 @@ Result = TypeVar("Result")
 
 
 class Aside:
-    """One thread that does one thing after another; it ends when nobody holds this any more."""
+    """One thread of the process that does one thing after another.
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, "vla_iss_ros aside")
+    Threads that come and go with what they belong to would each leave memory of their own behind.
+    """
+
+    _pool = ThreadPoolExecutor(1, "vla_iss_ros aside")
 
     def start(self, work: Callable[..., Result], *arguments: Any) -> Future[Result]:
         """Have ``work`` done beside the caller, without gradients."""
