@@ -45,7 +45,7 @@ def measure_time(chosen: Sequence[Case], repetitions: int) -> float:
             found = paired(work, recorder.repeat, repetitions)
         times += found
         for (total, _), result in zip(found, results[1:], strict=True):
-            inside = result.seconds
+            inside = {name: result.seconds[name] for name in ("prepare", "estimate", "policy")}
             parts["prepare"].append(inside["prepare"])
             parts["estimate"].append(inside["estimate"])
             parts["other"].append(total - sum(inside.values()))
