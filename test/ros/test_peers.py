@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from harness import CAMERAS, SECOND, Probe, Robot, number
+from harness import CAMERAS, SECOND, Probe, Robot, number, stamp_of
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -60,9 +60,12 @@ READER = """
 import sys, rclpy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+def note(message):
+    stamp = message.header.stamp
+    print(stamp.sec * 10**9 + stamp.nanosec, flush=True)
 rclpy.init()
 node = rclpy.create_node("reader")
-node.create_subscription(Image, sys.argv[1], lambda message: print("heard", flush=True), QoSProfile(depth=1))
+node.create_subscription(Image, sys.argv[1], note, QoSProfile(depth=1))
 rclpy.spin(node)
 """
 
@@ -89,6 +92,9 @@ def test_a_subscriber_that_never_reads_holds_up_nobody(launch, small, probe, rea
     milliseconds = []
     for stopped in (False, True):
         if stopped:
+            # Not while it takes a message: it would keep locks of the middleware's shared memory.
+            probe.until(lambda: stamp_of(heard[-1]) == robot.stamp, "the overlay of the last frame")
+            assert any(int(line) == robot.stamp for line in reader.stdout)
             reader.send_signal(signal.SIGSTOP)
         seconds = []
         for _ in range(FRAMES):
