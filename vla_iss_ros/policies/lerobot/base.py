@@ -130,7 +130,7 @@ class LeRobotPolicy:
         self, batch: dict[str, Tensor], noise: Tensor | None, path: ReferencePath | None
     ) -> tuple[Tensor, Distribution | None]:
         """Return normalised actions [N, T, A] of a batch of the network's inputs, and the distribution on a path."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract
 
     def answer(self, normalised: Tensor, distribution: Distribution | None = None) -> Actions:
         """Return the actions in both units."""

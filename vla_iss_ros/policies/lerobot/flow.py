@@ -148,7 +148,7 @@ class FlowPolicy(LeRobotPolicy):
 
     def watched(self, watch: Watch) -> AbstractContextManager[Any]:
         """Let ``watch`` note the attention of every layer of the expert."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract
 
     def run_knocked_out(self, encoded: Encoded, hidden: Tensor, noise: Tensor | None) -> Actions:
         """Act on N variants whose expert cannot read tokens in ``hidden`` bool [N, L]; the prefix is computed once."""
