@@ -46,13 +46,21 @@ def same(left: FrameRow, right: FrameRow) -> bool:
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_a_table_comes_back_as_it_was(tmp_path, kind):
-    rows = [row(0), row(1, explained=False, shared_noise=False, reason="no regions: none", chance=math.nan)]
+    odd = {"explained": False, "shared_noise": False, "chance": math.nan, "stood_in": "front, wrist"}
+    rows = [row(0), row(1, reason="no regions: none", **odd)]
     write_table(rows, tmp_path / "t.parquet", tmp_path / "t.csv")
     found = read_table(tmp_path / f"t.{kind}")
     assert len(found) == 2
     assert all(same(a, b) for a, b in zip(rows, found, strict=True))
     assert found[0].ratios[10].views["my_low"] == 0.125
     assert found[0].key == ("run", rows[0].stamp)
+
+
+def test_a_table_without_the_column_of_stand_ins_had_none():
+    older = {name: value for name, value in row(0).flat().items() if name != "stood_in"}
+    assert FrameRow.of_flat(older).stood_in == ""
+    with pytest.raises(ValueError, match="needs the column instruction"):
+        FrameRow.of_flat({name: value for name, value in older.items() if name != "instruction"})
 
 
 def test_columns_have_plain_names():

@@ -101,7 +101,24 @@ def test_unreadable_messages_are_counted_and_the_rest_is_explained(tmp_path, cap
     assert run(write_bag(tmp_path / "tiny", broken), "--out", tmp_path / "out") == 0
     shown = capsys.readouterr()
     assert "analyze_bag: 3 frames" in shown.out
-    assert re.search(r"left out: image of front: .*: 1", shown.err)
+    assert re.search(r"left out or missing: image of front: .*: 1", shown.err)
+
+
+def test_the_last_image_of_a_missing_camera_stands_in_and_the_table_says_so(tmp_path, capsys):
+    messages = list(sample_messages((6,)))
+    gone = [each for each in messages if not (each[0].startswith("/wrist") and each[2] > messages[0][2])]
+    bag = write_bag(tmp_path / "tiny", gone)
+    assert run(bag, "--out", tmp_path / "out") == 0
+    assert "analyze_bag: 1 frames" in capsys.readouterr().out
+    options = ["--missing-camera", "hold", "--missing-camera-after", "0.25"]
+    assert run(bag, "--out", tmp_path / "out", *options) == 2
+    assert "missing_camera was 'wait' and is now 'hold'" in capsys.readouterr().err
+    assert run(bag, "--out", tmp_path / "out", *options, "--restart") == 0
+    shown = capsys.readouterr()
+    assert "analyze_bag: 4 frames" in shown.out
+    assert "image of wrist: missing, another stood in: 3" in shown.err
+    rows = read_table(tmp_path / "out/frames.parquet")
+    assert [(row.frame, row.stood_in) for row in rows] == [(0, ""), *((n, "wrist") for n in (3, 4, 5))]
 
 
 def test_a_killed_process_loses_nothing_it_finished(tmp_path):

@@ -147,6 +147,7 @@ class PieceBuilder:
             "seconds": (stamp - segment.origin) / SECOND,
             "instruction": frame.observation.instruction,
             "piece": segment.name,
+            "stood_in": ", ".join(camera for camera in cameras if camera in frame.stood_in),
             "areas": {camera: _areas(frame.regions, camera) for camera in cameras},
         }
 

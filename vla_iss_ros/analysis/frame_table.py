@@ -56,7 +56,8 @@ class FrameRow:
     source's first frame. ``explained``: False where the map is interpolated; such rows have NMR without an interval,
     no effects and ``samples`` 0. ``ratios``: NMR by k. ``chance``: the nuisance area's share over all views.
     ``reason``: why NMR is undefined, else empty. ``words``: the instruction's words where they were explained, as JSON
-    [[word, contrast, standard error or null], ...]. ``areas``: camera to the area shares of ``AREAS``, NaN without
+    [[word, contrast, standard error or null], ...]. ``stood_in``: cameras that were missing, whose last image or a
+    black one was used. ``areas``: camera to the area shares of ``AREAS``, NaN without
     regions. ``effects``: by ``camera_<name>``, instruction, state and everything. ``noise_floor``, ``mean_delta``: in
     units of delta. ``timings``: seconds a stage. ``piece``: file that holds the frame's map and pictures.
     """
@@ -77,6 +78,7 @@ class FrameRow:
     shared_noise: bool = True
     reason: str = ""
     words: str = ""
+    stood_in: str = ""
     ratios: Mapping[int, RatioFigures] = field(default_factory=dict)
     areas: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     effects: Mapping[str, EffectFigures] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class FrameRow:
     @classmethod
     def of_flat(cls, columns: Mapping[str, Any]) -> FrameRow:
         """Return the row that ``flat`` made ``columns`` of; ignores others. Raises ValueError when one is missing."""
+        columns = {**_YOUNGER, **columns}
         missing = [name for name in _PLAIN if name not in columns]
         if missing:
             raise ValueError(f"a table of frames needs the column {missing[0]}; it has {', '.join(columns)}")
@@ -158,7 +161,12 @@ _PLAIN: Mapping[str, Callable[[str], Any]] = {
     "shared_noise": lambda text: text == "True",
     "reason": str,
     "words": str,
+    "stood_in": str,
 }
+
+
+# Columns that older tables do not have, with what held then.
+_YOUNGER: Mapping[str, Any] = {"stood_in": ""}
 
 
 class TableWriter:

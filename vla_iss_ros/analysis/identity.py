@@ -23,6 +23,8 @@ INPUT_SETTINGS = (
     "state_names",
     "state_unit",
     "sync_slop",
+    "missing_camera",
+    "missing_camera_after",
     "actor_labels",
     "support_labels",
 )

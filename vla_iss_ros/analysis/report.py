@@ -182,7 +182,7 @@ def _about(run: AnalysisRun) -> str:
         "estimator": run.settings.estimator,
         "seed": run.settings.seed,
         "stride": info["identity"]["stride"],
-        "left out": "; ".join(f"{reason}: {count}" for reason, count in info["problems"].items())
+        "left out or missing": "; ".join(f"{reason}: {count}" for reason, count in info["problems"].items())
         or "nothing",
         "recordings skipped": "; ".join(info["skipped"].values()) or "none",
         "versions": ", ".join(f"{name} {version}" for name, version in info["versions"].items()),

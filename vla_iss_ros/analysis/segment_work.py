@@ -51,7 +51,10 @@ class Task(NamedTuple):
 
 
 class ReadyFrame(NamedTuple):
-    """A frame read and decoded: everything short of the policy. ``pictures``: JPEG or PNG by camera."""
+    """A frame read and decoded: everything short of the policy. ``pictures``: JPEG or PNG by camera.
+
+    ``stood_in``: cameras that were missing.
+    """
 
     observation: Observation
     frame: int
@@ -60,6 +63,7 @@ class ReadyFrame(NamedTuple):
     region_pictures: Mapping[str, bytes]
     frame_ids: Mapping[str, str]
     stamps: Mapping[str, int]
+    stood_in: frozenset[str] = frozenset()
 
 
 class Reader:
@@ -198,7 +202,9 @@ def _prepare(frame: SourceFrame, job: Job, settings: Any, problems: Counter[str]
         for camera, image in observation.images.items()
     }
     drawn = {camera: encode_regions(view) for camera, view in regions.views.items()} if regions else {}
-    return ReadyFrame(observation, frame.frame, regions, pictures, drawn, frame.frame_ids, frame.stamps)
+    return ReadyFrame(
+        observation, frame.frame, regions, pictures, drawn, frame.frame_ids, frame.stamps, frame.stood_in
+    )
 
 
 def usable_regions(

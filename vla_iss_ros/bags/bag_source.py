@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from vla_iss_ros.bags.episodes import Episode, episode_at, find_episodes
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics, Frame, read_instructions, require_images, segment_frames
+from vla_iss_ros.bags.missing_cameras import Instant, StandIn, find_instants, find_stand_ins
 from vla_iss_ros.bags.observations import decode_all_labels, observe
 from vla_iss_ros.bags.reader import Bag
 from vla_iss_ros.bags.source import Plan, Segment, SourceFrame
@@ -22,6 +26,7 @@ from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
 
 LOST = "image: listed in the bag and not found, which is damaged"
 DAMAGED = "bag: damaged, the rest of it is left out"
+Found = TypeVar("Found", Instant, StandIn)
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class BagSource:
 
     ``topics``: hashable through ``BagTopics``' fields given as tuples of pairs, so that the object can be a key.
     ``instruction``: where the bag has none. ``gap``: pause that starts an episode where there are no markers, s.
+    ``missing_camera`` and ``missing_camera_after``: as the settings of these names.
     """
 
     name: str
@@ -44,6 +50,8 @@ class BagSource:
     instruction: str = ""
     slop: float = 0.05
     gap: float = 1.0
+    missing_camera: str = "wait"
+    missing_camera_after: float = 1.0
 
     @classmethod
     def of(cls, name: str, path: Path, topics: BagTopics, settings: Any, gap: float = 1.0) -> BagSource:
@@ -61,6 +69,8 @@ class BagSource:
             settings.instruction,
             settings.sync_slop,
             gap,
+            settings.missing_camera,
+            settings.missing_camera_after,
         )
 
     @property
@@ -100,6 +110,7 @@ class OpenBag:
     def plan(self, length: int) -> Plan:
         """Cut the bag by the log stamps of the first camera's images; reads through the bag once.
 
+        Where another camera's image may stand in, also by those of the other cameras while the first one is missing.
         A damaged bag is planned up to where it is readable, and ``problems`` say so.
         """
         if length < 1:
@@ -110,23 +121,50 @@ class OpenBag:
         except BagError:
             # Counted below, where the images end.
             instructions = []
-        first = next(iter(topics.images.values()))
-        stamps: list[int] = []
+        first = next(iter(topics.images))
+        waits = self._source.missing_camera == "wait"
+        logged: dict[str, list[int]] = {camera: [] for camera in ([first] if waits else topics.images)}
         try:
-            stamps.extend(raw.stamp for raw in self._bag.raw_messages([first]))
-            episodes = find_episodes(self._bag, topics.episode, first, self._source.gap)
+            self._list_images(logged)
+            episodes = find_episodes(self._bag, topics.episode, topics.images[first], self._source.gap)
         except BagError:
             problems[DAMAGED] += 1
-            episodes = _by_pauses(stamps, self._source.gap)
+            episodes = _by_pauses(logged[first], self._source.gap)
         # Within a damaged chunk the library ends silently; only the counts tell.
-        lost = self._bag.topics[first].message_count - len(stamps)
+        lost = self._bag.topics[topics.images[first]].message_count - len(logged[first])
         if lost > 0:
             problems[LOST] += lost
-        cuts = _cut(stamps, episodes, length, problems)
-        names = {episode.index: f"{self._source.name}/{episode.index}" for episode in episodes}
+        return self._segments(logged, episodes, instructions, length, problems)
+
+    def _list_images(self, logged: dict[str, list[int]]) -> None:
+        """Append the log stamps of the images of each camera of ``logged``; raises BagError for a damaged bag."""
+        topics = self._source.topics.images
+        for raw in self._bag.raw_messages({topics[camera] for camera in logged}):
+            for camera, stamps in logged.items():
+                if topics[camera] == raw.topic:
+                    stamps.append(raw.stamp)
+
+    def _segments(
+        self,
+        logged: Mapping[str, list[int]],
+        episodes: list[Episode],
+        instructions: list[tuple[int, str]],
+        length: int,
+        problems: Counter[str],
+    ) -> Plan:
+        """Return the plan for the images that were logged at ``logged`` ns, by camera."""
+        name = self._source.name
+        first = next(iter(logged))
+        slop, after = (
+            round(value * SECOND) for value in (self._source.slop, self._source.missing_camera_after)
+        )
+        instants = find_instants(logged, after, slop)
+        stand_ins = find_stand_ins(instants, logged, after, slop)
+        cuts = _cut([instant.logged for instant in instants], episodes, length, problems)
+        names = {episode.index: f"{name}/{episode.index}" for episode in episodes}
         segments = [
             Segment(
-                source=self._source.name,
+                source=name,
                 number=number,
                 episode=cut.episode,
                 episode_name=names[cut.episode],
@@ -135,7 +173,11 @@ class OpenBag:
                 stop=cut.stop,
                 frames=cut.frames,
                 instructions=_applying(instructions, cut.start, cut.stop),
-                origin=stamps[0],
+                origin=logged[first][0],
+                instants=tuple(
+                    each for each in _within(instants, cut.start, cut.stop) if each.camera != first
+                ),
+                stand_ins=tuple(_within(stand_ins, cut.start, cut.stop)),
             )
             for number, cut in enumerate(cuts)
         ]
@@ -144,18 +186,33 @@ class OpenBag:
     def frames(self, segment: Segment, problems: Counter[str]) -> Iterator[SourceFrame]:
         """See :class:`vla_iss_ros.bags.source.OpenSource`."""
         source = self._source
-        for frame in segment_frames(self._bag, source.topics, segment, problems, source.slop):
+        for frame in segment_frames(
+            self._bag,
+            source.topics,
+            segment,
+            problems,
+            source.slop,
+            missing_after=source.missing_camera_after,
+        ):
             observation = observe(frame, source.state_names, source.state_unit, source.instruction, problems)
-            if observation is not None:
-                stamps = _stamps(frame)
-                yield SourceFrame(
-                    replace(observation, stamp=max(stamps.values())),
-                    decode_all_labels(frame, problems),
-                    frame.index,
-                    {camera: message.header.frame_id for camera, message in frame.images.items()},
-                    _encoded(frame.images),
-                    stamps,
-                )
+            if observation is None:
+                continue
+            problems.update(f"image of {camera}: missing, another stood in" for camera in frame.stood_in)
+            black = frame.stood_in if source.missing_camera == "blank" else frozenset()
+            images = {
+                camera: np.zeros_like(image) if camera in black else image
+                for camera, image in observation.images.items()
+            }
+            stamps = _stamps(frame)
+            yield SourceFrame(
+                replace(observation, images=images, stamp=max(stamps.values())),
+                decode_all_labels(frame, problems),
+                frame.index,
+                {camera: message.header.frame_id for camera, message in frame.images.items()},
+                _encoded({camera: each for camera, each in frame.images.items() if camera not in black}),
+                stamps,
+                frame.stood_in,
+            )
 
     def __enter__(self) -> OpenBag:
         return self
@@ -193,6 +250,12 @@ def _cut(stamps: list[int], episodes: list[Episode], length: int, problems: Coun
         *(replace(cut, stop=following.start) for cut, following in pairwise(cuts)),
         *cuts[-1:],
     ]
+
+
+def _within(found: Sequence[Found], start: int, stop: int) -> Sequence[Found]:
+    """Return those of ``found``, in order of the log stamps that they begin with, that lie in [start, stop) ns."""
+    low, high = (bisect_left(found, stamp, key=lambda each: each[0]) for stamp in (start, stop))
+    return found[low:high]
 
 
 def _by_pauses(stamps: list[int], gap: float) -> list[Episode]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,18 +12,16 @@ from vla_iss_ros.bags.episodes import episode_at, find_episodes
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.reader import Bag, Stretch
 from vla_iss_ros.bags.source import Segment
+from vla_iss_ros.bags.stand_ins import LastImages
+from vla_iss_ros.bags.synchronising import PATIENCE, Stamped, Stream, synchronise
 from vla_iss_ros.messages.errors import MessageError
 from vla_iss_ros.messages.instructions import instruction_from_string
-from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
+from vla_iss_ros.messages.stamps import SECOND
 from vla_iss_ros.settings import BY_NAME
 
 _CAMERAS = tuple(BY_NAME["cameras"].default)
-# A frame waits this long, in the log's time, for a stream that has fallen silent.
-_PATIENCE = 1 * SECOND
 # A state older than this says nothing about the picture; the nodes take the same.
 STATE_TOLERANCE = 1.0
-# Messages with a stamp far in the future would block a stream's buffer for ever.
-_KEPT = 10 * SECOND
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,10 @@ class BagTopics:
 
 @dataclass(frozen=True)
 class Frame:
-    """Messages of one instant. ``stamp``: of the first camera's image, ns. ``index``: within the episode."""
+    """Messages of one instant. ``stamp``: of the first camera's image, ns. ``index``: within the episode.
+
+    ``stood_in``: cameras that are missing, whose last image stands in; ``stamp`` is then of the first one that is not.
+    """
 
     episode: int
     index: int
@@ -54,16 +55,7 @@ class Frame:
     labels: Mapping[str, Any]
     state: Any | None
     instruction: str
-
-
-@dataclass(frozen=True)
-class _Stamped:
-    stamp: int
-    logged: int
-    message: Any
-
-
-Stream = tuple[str, str]  # kind ("image", "labels", "state") and camera
+    stood_in: frozenset[str] = frozenset()
 
 
 def iterate_frames(
@@ -83,7 +75,8 @@ def iterate_frames(
     episodes = find_episodes(bag, topics.episode, next(iter(topics.images.values())), gap)
     instructions = read_instructions(bag, topics.instruction, problems)
     counts: Counter[int] = Counter()
-    for image, partners in _synchronise(bag, topics, problems, _slops(slop, slop)):
+    streams, first = _streams_by_topic(topics), _first(topics)
+    for image, partners in synchronise(bag, streams, first, _slops(slop, slop), problems):
         frame = _make_frame(image, partners, topics, episode_at(episodes, image.logged), counts, problems)
         if frame is not None:
             yield Frame(**frame, instruction=_instruction_at(instructions, image.logged))
@@ -98,22 +91,30 @@ def segment_frames(
     problems: Counter[str],
     slop: float = 0.05,
     state_slop: float = STATE_TOLERANCE,
+    missing_after: float = 0.0,
 ) -> Iterator[Frame]:
     """Yield the frames of ``segment`` as ``iterate_frames`` does, reading little beyond it.
 
     The state may be ``state_slop`` s away, as for the nodes. Messages of other streams are looked for among those that
     were logged up to a second (and the slop) before or after the segment; ``problems`` counts bad ones within it.
+    The segment's stand-ins take the place of missing images that are more than ``missing_after`` s behind by their
+    own stamps too.
     """
-    margin = _PATIENCE + round(max(slop, state_slop) * SECOND)
+    slops = _slops(slop, state_slop)
+    margin = PATIENCE + max(slops.values())
+    last = LastImages(bag, segment.stand_ins, topics.images, topics.labels, slops["labels"])
     unreadable_before = Counter(bag.unreadable)
     counts = Counter({segment.episode: segment.first_frame})
     stretch = Stretch(segment.start, segment.stop, margin)
+    streams, instants = _streams_by_topic(topics), frozenset(segment.instants)
     try:
-        for image, partners in _synchronise(bag, topics, problems, _slops(slop, state_slop), stretch):
+        for image, partners in synchronise(bag, streams, _first(topics), slops, problems, stretch, instants):
             if image.logged in stretch:
+                stood_in = last.stand_in(image, partners, round(missing_after * SECOND))
                 frame = _make_frame(image, partners, topics, segment.episode, counts, problems)
                 if frame is not None:
-                    yield Frame(**frame, instruction=_instruction_at(segment.instructions, image.logged))
+                    instruction = _instruction_at(segment.instructions, image.logged)
+                    yield Frame(**frame, instruction=instruction, stood_in=stood_in)
     finally:
         for topic, count in (bag.unreadable - unreadable_before).items():
             problems[f"{topic}: unreadable"] += count
@@ -154,6 +155,11 @@ def read_instructions(bag: Bag, topic: str, problems: Counter[str]) -> list[tupl
     return instructions
 
 
+def _first(topics: BagTopics) -> Stream:
+    """Return the stream that sets the instants."""
+    return "image", next(iter(topics.images))
+
+
 def _streams_by_topic(topics: BagTopics) -> dict[str, list[Stream]]:
     streams: dict[str, list[Stream]] = {}
     for kind, by_camera in (
@@ -167,62 +173,8 @@ def _streams_by_topic(topics: BagTopics) -> dict[str, list[Stream]]:
     return streams
 
 
-def _synchronise(
-    bag: Bag,
-    topics: BagTopics,
-    problems: Counter[str],
-    slops: Mapping[str, int],
-    stretch: Stretch | None = None,
-) -> Iterator[tuple[_Stamped, dict[Stream, Any]]]:
-    """Yield each image of the first camera with the nearest message of every other stream; hold few."""
-    streams = _streams_by_topic(topics)
-    first: Stream = ("image", next(iter(topics.images)))
-    others = [s for topic, group in streams.items() if topic in bag.topics for s in group if s != first]
-    waiting: deque[_Stamped] = deque()
-    buffers: dict[Stream, deque[_Stamped]] = {stream: deque() for stream in others}
-    for entry in bag.messages(list(streams), stretch):
-        try:
-            stamped = _stamp(entry.stamp, entry.message)
-        except (MessageError, AttributeError) as error:
-            if stretch is None or entry.stamp in stretch:
-                problems[f"{entry.topic}: {getattr(error, 'reason', 'no header')}"] += 1
-            continue
-        for stream in streams[entry.topic]:
-            (waiting if stream == first else buffers[stream]).append(stamped)
-        while waiting and _is_settled(waiting[0], buffers, entry.stamp):
-            yield _take(waiting.popleft(), buffers, slops)
-    while waiting:
-        yield _take(waiting.popleft(), buffers, slops)
-
-
-def _stamp(logged: int, message: Any) -> _Stamped:
-    return _Stamped(nanoseconds_from_stamp(message.header.stamp) or logged, logged, message)
-
-
-def _is_settled(image: _Stamped, buffers: Mapping[Stream, deque[_Stamped]], now: int) -> bool:
-    """Tell whether no later message can be nearer to ``image`` than those that are here."""
-    if now - image.logged > _PATIENCE:
-        return True
-    return all(buffer and buffer[-1].stamp >= image.stamp for buffer in buffers.values())
-
-
-def _take(
-    image: _Stamped, buffers: Mapping[Stream, deque[_Stamped]], slops: Mapping[str, int]
-) -> tuple[_Stamped, dict[Stream, Any]]:
-    """Pick each stream's nearest message and forget those that are too old for any later image."""
-    partners = {}
-    for stream, buffer in buffers.items():
-        slop = slops[stream[0]]
-        nearest = min(buffer, key=lambda each: abs(each.stamp - image.stamp), default=None)
-        if nearest is not None and abs(nearest.stamp - image.stamp) <= slop:
-            partners[stream] = nearest.message
-        while buffer and (buffer[0].stamp < image.stamp - slop or buffer[0].logged < image.logged - _KEPT):
-            buffer.popleft()
-    return image, partners
-
-
 def _make_frame(
-    image: _Stamped,
+    image: Stamped,
     partners: Mapping[Stream, Any],
     topics: BagTopics,
     place: int | None,
@@ -235,8 +187,7 @@ def _make_frame(
         return None
     index = counts[place]
     counts[place] += 1
-    first, *rest = topics.images
-    missing = [camera for camera in rest if ("image", camera) not in partners]
+    missing = [camera for camera in topics.images if ("image", camera) not in partners]
     for camera in missing:
         problems[f"image of {camera}: none within the slop"] += 1
     for camera in (
@@ -251,7 +202,7 @@ def _make_frame(
         "episode": place,
         "index": index,
         "stamp": image.stamp,
-        "images": {first: image.message, **{camera: partners["image", camera] for camera in rest}},
+        "images": {camera: partners["image", camera] for camera in topics.images},
         "labels": {
             camera: partners["labels", camera] for camera in topics.labels if ("labels", camera) in partners
         },

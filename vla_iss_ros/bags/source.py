@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from vla_iss_ros.bags.missing_cameras import Instant, StandIn
 from vla_iss_ros.iss.observation import Observation
 
 
@@ -21,6 +22,8 @@ class Segment:
     ``first_frame``: index of the episode, and within it of the segment's first frame. ``start`` and ``stop``: frames
     whose first camera's image was logged in [start, stop) ns belong to it. ``frames``: about how many those are.
     ``instructions``: (log stamp, text) of those that may apply, in order; ``origin``: ns, the source's first frame.
+    ``instants``: images of other cameras that set a frame's instant where the first one is missing, and ``stand_ins``:
+    what stands in for missing images, both in order.
     """
 
     source: str
@@ -33,6 +36,8 @@ class Segment:
     frames: int
     instructions: tuple[tuple[int, str], ...] = ()
     origin: int = 0
+    instants: tuple[Instant, ...] = ()
+    stand_ins: tuple[StandIn, ...] = ()
 
     @property
     def name(self) -> str:
@@ -45,7 +50,8 @@ class SourceFrame(NamedTuple):
 
     ``labels``: camera to uint8 or uint16 [H, W], where there are any. ``frame``: its index in the episode.
     ``frame_ids``: of the images' headers, by camera. ``encoded``: JPEG or PNG bytes of the images, where they were
-    recorded so. ``stamps``: of each camera's image, ns, where they are not the observation's.
+    recorded so. ``stamps``: of each camera's image, ns, where they are not the observation's. ``stood_in``: cameras
+    that were missing, whose last image or a black one stands in.
     """
 
     observation: Observation
@@ -54,6 +60,7 @@ class SourceFrame(NamedTuple):
     frame_ids: Mapping[str, str] = {}
     encoded: Mapping[str, bytes] = {}
     stamps: Mapping[str, int] = {}
+    stood_in: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ OPTIONS = (
     "state_names",
     "state_unit",
     "instruction",
+    "missing_camera",
+    "missing_camera_after",
     "actor_labels",
     "support_labels",
 )

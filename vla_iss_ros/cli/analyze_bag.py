@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _conclude(outcome: Outcome, directory: RunDirectory, options: argparse.Namespace, percent: int) -> int:
     if outcome.problems:
-        print(f"{PROGRAM}: left out: {counted(outcome.problems)}", file=sys.stderr)
+        print(f"{PROGRAM}: left out or missing: {counted(outcome.problems)}", file=sys.stderr)
     seconds = outcome.seconds
     wall, policy = seconds["wall"], seconds.get("policy", 0.0)
     within = f"{policy / wall:.0%} of it" if options.engine == "serial" else f"{policy:.1f} s of all workers"
