@@ -49,7 +49,7 @@ def _run(checkpoint: str, number: int, judged: Sequence[int], checked: Any, stre
             continue
         case = case_at(checkpoint, number, place, f"{checkpoint}_episode{number}_frame{place}")
         explainer = explainer or Explainer(case.policy, checked, case.donors)
-        result = explainer.explain(case.observation, None, None, stream)
+        result = explainer.explain(case.observation, stream=stream)
         if place in judged:
             found.append(correlation(result.estimate.contrast, Bench(case, PROBABILITY).reference))
     return found

@@ -6,6 +6,7 @@ import yaml
 
 from vla_iss_ros import settings
 from vla_iss_ros.iss import estimators, plans
+from vla_iss_ros.settings.shown import shown
 from vla_iss_ros.settings.transports import camera_transports
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,12 @@ def test_every_setting_is_described_and_its_default_allowed():
         ({"estimator": "exact", "grid": 5}, "got 25 a camera"),
         ({"estimator": "exact", "grid": 2, "time_budget": 0.5}, "time_budget must be 0 for exact, got 0.5"),
         ({"smples": 16}, r"unknown settings \['smples'\]"),
+        ({"smples": 16, 5: 1}, r"unknown settings \['smples', 5\]"),
+        ({"cameras": ["front", 5]}, r"cameras must be a list of str, got \['front', 5\]"),
+        ({"actor_labels": [True]}, r"actor_labels must be a list of int, got \[True\]"),
+        ({"support_labels": None}, "support_labels must be list, got None"),
+        ({"max_rate": 10**400}, r"max_rate must be in \[0.01, 1000.0\], got <int of 1329 bits>"),
+        ({"samples": 1 << 10**6}, r"samples must be in \[2, 100000\], got <int of 1000001 bits>"),
     ],
 )
 def test_what_is_not_allowed_is_named(values, message):
@@ -87,3 +94,36 @@ def test_a_camera_has_its_own_transport_where_one_is_named():
     found = camera_transports("wrist = raw,", ["front", "wrist"], "compressed")
     assert found == {"front": "compressed", "wrist": "raw"}
     assert camera_transports("", ["front"], "raw") == {"front": "raw"}
+
+
+def test_lists_may_be_empty_where_that_has_a_meaning():
+    empty = {"support_labels": [], "actor_labels": [], "state_names": []}
+    assert {name: getattr(settings.check(empty), name) for name in empty} == empty
+
+
+def nested(levels, width=9):
+    """Return a list of lists that holds ``width`` to the power of ``levels`` texts, most of them many times."""
+    value = "lol"
+    for _ in range(levels):
+        value = [value] * width
+    return value
+
+
+@pytest.mark.parametrize("value", [nested(20), "x" * 10**6, {"a": nested(20)}, list(range(10**5))])
+@pytest.mark.parametrize(
+    "name", ["samples", "max_rate", "effects", "design", "instruction", "cameras", "actor_labels"]
+)
+def test_errors_are_short_whatever_the_value_holds(name, value):
+    if name == "actor_labels" and isinstance(value, list):
+        value = [value]
+    with pytest.raises(ValueError, match=name) as caught:
+        settings.check({name: value})
+    assert len(str(caught.value)) < 300
+
+
+def test_values_are_shown_as_python_writes_them():
+    for value in (5, -0.5, "a'b", None, True, [1, "x"], {"a": [1, 2]}, ("x",)):
+        assert shown(value) == repr(value)
+    assert shown("a\nb") == r"'a\nb'"
+    assert shown(1 << 10**5) == "<int of 100001 bits>"
+    assert len(shown([nested(20)] * 5 + ["x" * 1000])) <= 123

@@ -119,6 +119,26 @@ def test_a_broken_image_stands_in_for_nothing_that_is_counted_as_good(tmp_path):
     }
 
 
+def test_no_image_stands_in_for_one_of_another_episode(tmp_path):
+    messages = [*recording(12, {"wrist": range(3, 12)}), ("/episode", String("{}"), START + 8 * STEP)]
+    frames, problems, _ = read(write_bag(tmp_path / "bag", sorted(messages, key=lambda each: each[2])), 100)
+    assert indices(frames) == [0, 1, 2]
+    path = write_bag(tmp_path / "other", sorted(messages, key=lambda each: each[2]))
+    frames, problems, _ = read(path, missing_camera="hold")
+    assert indices(frames) == [0, 1, 2, 6, 7]
+    assert problems["image of wrist: none within the slop"] == 3 + 4
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_the_outage_of_a_camera_that_is_stood_in_for_ends_no_episode(tmp_path, camera):
+    messages = [each for each in recording(40, {camera: range(5, 30)}) if each[0] != "/episode"]
+    frames, _, plan = read(write_bag(tmp_path / "bag", messages), 7, missing_camera="hold")
+    assert plan.episodes == ("bag/0",)
+    assert indices(frames) == [*range(5), *range(8, 40)]
+    waiting = read(write_bag(tmp_path / "other", messages), 7)[2]
+    assert len(waiting.episodes) == (2 if camera == "front" else 1)
+
+
 def of_live(messages, after):
     """Return the stamps of the sets that the node's synchroniser hands out."""
     found = []

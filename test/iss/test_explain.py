@@ -160,18 +160,39 @@ def test_time_budget_stops_after_a_block():
     assert explain(ToyPolicy(reads_cell(0, 0, 0))).stop_reason == "samples"
 
 
-def test_on_block_can_end_the_work():
-    heard = []
+class Counting(ToyPolicy):
+    """A policy that counts its runs."""
 
-    def stop_at_64(done):
-        heard.append(done)
-        if done == 64:
+    runs = 0
+
+    def run_pixels(self, *arguments):
+        self.runs += 1
+        return super().run_pixels(*arguments)
+
+
+@pytest.mark.parametrize("last", range(1, 24, 2))
+@pytest.mark.parametrize("batch_size", [8, 33])
+def test_each_run_of_the_policy_is_told_of_before_it_and_can_end_the_work(batch_size, last):
+    """Those for effects are the last ones."""
+    chosen = settings.check({"samples": 32, "block_size": 32, "batch_size": batch_size})
+    policy, told = Counting(reads_cell(0, 0, 0)), []
+    whole = Explainer(policy, chosen, DONORS).explain(observe(0), on_run=lambda: told.append(policy.runs))
+    assert told == list(range(policy.runs))
+    assert policy.runs > 4
+
+    def stop():
+        if policy.runs == last:
             raise KeyboardInterrupt
 
-    explainer = Explainer(ToyPolicy(reads_cell(0, 0, 0)), settings.check({}), DONORS)
-    with pytest.raises(KeyboardInterrupt):
-        explainer.explain(observe(0), on_block=stop_at_64)
-    assert heard == [32, 64]
+    explainer, total = Explainer(policy, chosen, DONORS), policy.runs
+    policy.runs = 0
+    if last < total:
+        with pytest.raises(KeyboardInterrupt):
+            explainer.explain(observe(0), on_run=stop)
+        assert policy.runs == last
+    policy.runs = 0
+    again = explainer.explain(observe(0)).estimate
+    assert torch.equal(again.contrast, whole.estimate.contrast)
 
 
 def test_donor_baseline_without_donors_is_refused():

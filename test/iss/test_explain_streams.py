@@ -54,7 +54,7 @@ def test_without_regions_the_width_stops_nothing(estimator):
 
 def run(values, frames, stream, policy=None):
     each = explainer(policy or ToyPolicy(reads_cell(0, 3, 3)), **values)
-    return [each.explain(observation, None, None, stream) for observation in frames]
+    return [each.explain(observation, stream=stream) for observation in frames]
 
 
 def frames(count, seed=0, start=1):

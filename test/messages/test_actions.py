@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from message_factory import TYPESTORE, Float32MultiArray, MultiArrayDimension, MultiArrayLayout
 
-from vla_iss_ros.messages.actions import decode_actions, decode_trajectory, encode_actions
+from vla_iss_ros.messages.actions import (
+    decode_actions,
+    decode_trajectory,
+    encode_actions,
+    encode_trajectory,
+)
 from vla_iss_ros.messages.errors import MessageError
 
 CHUNK = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
@@ -84,6 +89,36 @@ def test_classes_of_rclpy():
     message = encode_actions(CHUNK, *types)
     assert isinstance(message.data, array.array)
     np.testing.assert_array_equal(decode_actions(message), CHUNK)
+
+
+def rclpy_trajectory(chunk, names):
+    messages = pytest.importorskip("trajectory_msgs.msg")
+    stamp = pytest.importorskip("builtin_interfaces.msg").Time(sec=7, nanosec=8)
+    return encode_trajectory(chunk, names, stamp, messages.JointTrajectory, messages.JointTrajectoryPoint)
+
+
+def test_a_trajectory_has_names_positions_and_the_stamp_and_says_nothing_of_time_between_its_points():
+    message = rclpy_trajectory(CHUNK, ["a", "b", "c"])
+    assert message.joint_names == ["a", "b", "c"]
+    assert [list(point.positions) for point in message.points] == CHUNK.tolist()
+    assert {(point.time_from_start.sec, point.time_from_start.nanosec) for point in message.points} == {
+        (0, 0)
+    }
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (7, 8)
+    np.testing.assert_array_equal(decode_trajectory(message, ["a", "b", "c"]), CHUNK)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "names", "shown"),
+    [
+        (CHUNK, ["a", "b"], "must have one number for each of a, b, got 3"),
+        (np.zeros((0, 1), np.float32), ["a"], r"must be \[T, A\] and not empty, got \[0, 1\]"),
+        (np.array([[np.inf]]), ["a"], "got 1 values that are not"),
+    ],
+)
+def test_what_is_no_trajectory_is_refused(chunk, names, shown):
+    with pytest.raises(ValueError, match=shown):
+        rclpy_trajectory(chunk, names)
 
 
 def trajectory(names, *points):

@@ -1,7 +1,10 @@
 """Contracts in both of rosetta's forms, made by hand after its documentation."""
 
 import pytest
+import yaml
+from yaml_factory import alias_bomb
 
+from vla_iss_ros.messages import contracts
 from vla_iss_ros.messages.contracts import ContractError, read_contract
 from vla_iss_ros.messages.sources import JOINT_STATE, ImageSource, StateSource
 
@@ -109,6 +112,19 @@ def test_a_contract_without_tasks_names_no_instruction(read):
         (("observations:", "observations: 5\nother:"), "observations must be a mapping or a list, got int"),
         (("x-qos: &qos", "x-qos: !!python/object/apply:os.system ['true']\ny: &qos"), "cannot read contract"),
         (("robot_type: arm", "robot_type: [arm"), "cannot read contract"),
+        (("robot_type: arm", "robot_type: 2001-99-99"), "cannot read contract .*month must be in 1"),
+        (("[rad2deg]", "5"), "observation.state: apply must be a list, got 5"),
+        (("[rad2deg]", "[[rad2deg]]"), r"operator \['rad2deg'\] of states is not known"),
+        (("[resize: [512, 640]]", "[resize: [0x" + "f" * 9000 + ", 1]]"), "got .<int of 36000 bits>, 1.$"),
+        (("[position.pan, velocity.pan]", "{field: [a], names: [b]}"), "field must be a text .* got .'a'."),
+        (
+            ("[position.pan, velocity.pan]", "{field: " + "f" * 9000 + ", names: [b]}"),
+            "field must be a text of at most 200 characters, got 'ffff",
+        ),
+        (
+            ("  observation.images.front:\n", f'  ? "a\\n{"k" * 9000}"\n  : topic: 5\n    type: 5\n  b:\n'),
+            r"a.nkkk.*: needs topic and type as texts, got 5 and 5",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_named(read, change, match):
@@ -117,6 +133,7 @@ def test_what_cannot_be_used_is_named(read, change, match):
         read(MAPPING.replace(*change, 1))
     assert "contract.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
 
 
 def test_a_camera_or_a_file_that_is_not_there_is_named(read, tmp_path):
@@ -126,3 +143,33 @@ def test_a_camera_or_a_file_that_is_not_there_is_named(read, tmp_path):
         read_contract(tmp_path / "nowhere.yaml")
     with pytest.raises(ContractError, match="must have at most 1000000 bytes"):
         read("a" * 1_000_001)
+
+
+def test_aliases_that_multiply_are_refused(read):
+    with pytest.raises(
+        ContractError, match=r"cannot read contract .* with its aliases written out, got "
+    ) as caught:
+        read(alias_bomb() + MAPPING.replace("[rad2deg]", "*bomb"))
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("[512, 640]", "*bomb"),
+        ("[resize: [512, 640]]", "*bomb"),
+        ("[position.pan, velocity.pan]", "*bomb"),
+        ("[position.pan, velocity.pan]", "{field: *bomb, names: [a]}"),
+        ("/arm,", "*bomb ,"),
+        ("{topic: /wrist, type: sensor_msgs/msg/Image}", "*bomb"),
+        ("fps: 30\n", "observations: *bomb\nfps: 30\n"),
+        ("type: sensor_msgs/msg/JointState}", "type: a, decoder: *bomb}"),
+    ],
+)
+def test_errors_do_not_write_out_aliases(place):
+    # Past the limit of files: whatever wrote the bomb out would not end.
+    assert place[0] in MAPPING
+    text = MAPPING if not place[0].startswith("fps") else MAPPING.replace("observations:", "others:")
+    with pytest.raises(ContractError) as caught:
+        contracts._contract(yaml.safe_load(alias_bomb() + text.replace(*place, 1)))
+    assert len(str(caught.value)) < 600

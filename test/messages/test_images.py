@@ -219,6 +219,16 @@ def test_what_cannot_hold_labels_is_refused(message, reason, text):
         (compressed(png(RGB)[:-12], "png"), "truncated", "PNG of .* has no end mark"),
         (compressed(png(RGB)[:20], "png"), "truncated", "no whole header"),
         (compressed(png_by_hand(100000, 100000, 8, 2, b"\0"), "png"), "too large", "got 100000 x 100000"),
+        (
+            compressed(png_by_hand(1, 10**6, 8, 2, b"\0"), "png"),
+            "too large",
+            "16384 pixels a side, got 1000000 x 1",
+        ),
+        (
+            raw_image("mono8", 1, 16385, 16385, bytes(16385)),
+            "too large",
+            "16384 pixels a side, got 1 x 16385",
+        ),
         (compressed(png_by_hand(0, 1, 8, 2, b"\0"), "png"), "zero size", "width 0"),
         (compressed(png_by_hand(4, 4, 8, 2, b"\0"), "png"), "undecodable", "cannot be decoded"),
         (Float32MultiArray(None, None), "wrong type", "Image or CompressedImage, got"),
@@ -231,13 +241,39 @@ def test_unusable_images_are_refused_with_the_reason(message, reason, text):
     assert "\n" not in str(caught.value)
 
 
-def test_size_of_a_jpeg_is_checked_before_it_is_decoded(monkeypatch):
+def jpeg_that_claims(height: int, width: int) -> bytes:
     data = bytearray(jpeg(np.zeros((8, 8, 3), np.uint8)))
     place = data.index(b"\xff\xc0") + 5
-    data[place : place + 4] = struct.pack(">HH", 65000, 65000)
+    data[place : place + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("size", [(65000, 65000), (1, 16385), (16385, 1)])
+def test_size_of_a_jpeg_is_checked_before_it_is_decoded(monkeypatch, size):
     monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(MessageError, match="got 65000 x 65000"):
-        decode_image(compressed(bytes(data)))
+    with pytest.raises(MessageError, match=f"pixels.*, got {size[0]} x {size[1]}"):
+        decode_image(compressed(jpeg_that_claims(*size)))
+
+
+@pytest.mark.parametrize("size", [(1, 10**6), (10**6, 1)])
+def test_labels_of_a_long_side_are_refused_before_they_are_decoded(monkeypatch, size):
+    labels = np.zeros(size, np.uint8)
+    file = compressed(png(labels), "png")
+    assert file.data.size < 4000
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    for message in (file, image_of(labels, "mono8")):
+        with pytest.raises(
+            MessageError, match=f"label image .* 16384 pixels a side, got {size[0]} x {size[1]}"
+        ):
+            decode_labels(message)
+
+
+@pytest.mark.parametrize("size", [(1, 16384), (16384, 1)])
+def test_the_longest_side_is_accepted(size):
+    pixels = np.zeros(size, np.uint8)
+    for message in (compressed(png(pixels), "png"), image_of(pixels, "mono8")):
+        assert decode_image(message).shape == (*size, 3)
+        assert decode_labels(message).shape == size
 
 
 @pytest.mark.parametrize("data", ["text", [1, 2, 3], None, np.zeros(3, np.float32)])

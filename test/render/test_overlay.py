@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from vla_iss_ros import settings
+from vla_iss_ros.messages.images import LONGEST_SIDE
 from vla_iss_ros.render import overlay as overlay_module
 from vla_iss_ros.render.heat import COLOUR_MAPS, blend_heat, colours
 from vla_iss_ros.render.overlay import (
@@ -257,3 +258,13 @@ def test_a_large_map_has_the_scale_of_the_same_map_in_small():
     small = np.random.default_rng(0).random((12, 16)).astype(np.float32)
     large = np.kron(small, np.ones((40, 40), np.float32))
     assert Scale().update([large]) == pytest.approx(Scale().update([small]), rel=0.02)
+
+
+@pytest.mark.parametrize("size", [(1, LONGEST_SIDE), (LONGEST_SIDE, 1)])
+def test_strips_of_the_longest_image_stay_small(size):
+    words = [("word" * 20, 0.5)] * 2000
+    legend = Legend("front", value=0.3, low=0.2, high=0.4, chance=0.1, level="error", words=words)
+    drawn = draw_overlay(image(*size), np.ones(size, np.float32), 1.0, legend=legend)
+    keyed = draw_regions(image(*size), np.ones(size, np.uint8))
+    assert drawn.shape[1] == keyed.shape[1] == size[1]
+    assert max(drawn.nbytes, keyed.nbytes) <= 20_000_000

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vla_iss_ros.ros.alarms import Alarm
+from vla_iss_ros.ros.alarms import UNDEFINED_FACTOR, Alarm
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN
 
 
@@ -28,8 +28,20 @@ def test_it_rises_and_falls_only_as_far_as_all_agree():
     assert levels([3.0, 3.0, 1.5, 0.0, 0.0, 0.0], hold=2) == [OK, ERROR, ERROR, WARN, WARN, OK]
 
 
-def test_nothing_to_judge_clears_at_once():
-    assert levels([3.0, math.nan, 0.5]) == [ERROR, OK, OK]
+def test_nothing_to_judge_keeps_the_level_and_what_is_in_a_row():
+    assert levels([2.5, math.nan] * 4, hold=3) == [OK] * 4 + [ERROR] * 4
+    assert levels([3.0, math.nan, 0.0, math.nan, 0.0], hold=1) == [ERROR, ERROR, OK, OK, OK]
+    falling = [3.0, 3.0, 0.0, math.nan, 0.0]
+    assert levels(falling, hold=2) == [OK, ERROR, ERROR, ERROR, OK]
+
+
+@pytest.mark.parametrize("hold", [1, 3])
+def test_nothing_to_judge_for_long_forgets_the_level_and_what_is_in_a_row(hold):
+    many = [math.nan] * UNDEFINED_FACTOR * hold
+    assert levels([3.0] * hold + many, hold)[-2:] == [ERROR, OK]
+    assert levels([3.0] * hold + many[1:] + [3.0] + many[1:], hold)[-1] == ERROR
+    assert levels([3.0, *many, *[3.0] * hold], hold + 1)[-1] == ERROR
+    assert levels([3.0, *many, *[math.nan] * UNDEFINED_FACTOR, *[3.0] * hold], hold + 1)[-1] == OK
 
 
 @pytest.mark.parametrize("hold", [1, 2, 5])

@@ -35,7 +35,17 @@ def test_settings_that_the_policy_cannot_follow_are_refused_when_they_are_set(va
 @pytest.mark.parametrize(("duty", "busy", "pause"), [(1.0, 3.0, 0.0), (0.25, 1.0, 3.0), (0.5, 0.2, 0.2)])
 def test_the_pause_keeps_the_share_of_working_time(duty, busy, pause):
     chosen = settings.check({"duty_cycle": duty})
-    assert ExplainingPipeline.rest(SimpleNamespace(), chosen, busy) == pytest.approx(pause)
+    pipeline = SimpleNamespace(waiters=Waiters())
+    assert ExplainingPipeline.rest(pipeline, chosen, busy) == pytest.approx(pause)
+    pipeline.waiters._asked = 1
+    assert ExplainingPipeline.rest(pipeline, chosen, busy) == 0
+
+
+def test_a_question_is_not_kept_waiting_by_the_rate():
+    pipeline, chosen = SimpleNamespace(waiters=Waiters()), settings.check({"max_rate": 0.02})
+    assert ExplainingPipeline.period(pipeline, chosen) == 50
+    pipeline.waiters._asked = 1
+    assert ExplainingPipeline.period(pipeline, chosen) == 0
 
 
 @pytest.mark.parametrize(

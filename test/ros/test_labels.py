@@ -41,3 +41,20 @@ def test_only_the_newest_are_kept():
     assert images.find({"front": 0}) == {}
     assert images.find({"front": 1}) == {"front": 1}
     assert images.received == {"front": KEPT + 1}
+
+
+@pytest.mark.parametrize("stamp", [0, 10 * SECOND])
+def test_of_equally_near_ones_the_newest_is_found(stamp):
+    images = LabelImages(("front",), 0.05)
+    for order in range(KEPT + 3):
+        images.add("front", stamp, order)
+        assert images.find({"front": stamp}) == {"front": order}
+    images.add("front", stamp + 1, "newer and less near")
+    assert images.find({"front": stamp}) == {"front": KEPT + 2}
+
+
+def test_of_one_before_and_one_after_the_newest_is_found():
+    images = LabelImages(("front",), 0.05)
+    images.add("front", 10 * SECOND + 1000, "after")
+    images.add("front", 10 * SECOND - 1000, "before")
+    assert images.find({"front": 10 * SECOND}) == {"front": "before"}

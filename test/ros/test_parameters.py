@@ -3,6 +3,7 @@
 import pytest
 import rclpy
 from rcl_interfaces.msg import ParameterType
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from vla_iss_ros.ros.parameters import Parameters
@@ -26,14 +27,15 @@ class Declared:
 
 @pytest.fixture
 def declare(domain):
-    """Return a function that declares the settings on a new node with start-up values."""
+    """Return a function that declares the settings on a new node with start-up values and command line."""
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
     nodes = []
 
-    def make(**overrides):
+    def make(*arguments, **overrides):
         items = [Parameter(name, value=value) for name, value in overrides.items()]
-        nodes.append(rclpy.create_node("node", context=context, parameter_overrides=items))
+        line = ["--ros-args", *arguments]
+        nodes.append(rclpy.create_node("node", context=context, cli_args=line, parameter_overrides=items))
         return Declared(nodes[-1])
 
     yield make
@@ -176,3 +178,64 @@ def test_parameters_of_others_pass(declare):
     declared.node.declare_parameter("other", 1)
     assert declared.set(other=2).successful
     assert declared.changes == []
+
+
+LISTS = {"support_labels": [2, 5], "actor_labels": [7], "state_names": ["a"]}
+
+
+def given_by_line(name, tmp_path):
+    return ["-p", f"{name}:=[]"]
+
+
+def given_by_file(name, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"/**:\n  ros__parameters:\n    {name}: []\n")
+    return ["--params-file", str(path)]
+
+
+@pytest.mark.parametrize("given", [given_by_line, given_by_file])
+@pytest.mark.parametrize("name", LISTS)
+def test_an_empty_list_at_start_up_is_an_empty_list_of_the_setting_s_type(declare, tmp_path, name, given):
+    declared = declare(*given(name, tmp_path))
+    assert getattr(declared.parameters.read(), name) == []
+    before = declare().node.describe_parameter(name)
+    assert declared.node.describe_parameter(name).type == before.type
+    assert list(declared.node.get_parameter(name).value) == []
+    assert declared.set(**{name: LISTS[name]}).successful
+    assert getattr(declared.parameters.read(), name) == LISTS[name]
+
+
+def test_an_empty_list_from_code_is_one_too(declare):
+    declared = declare(support_labels=[])
+    assert declared.parameters.read().support_labels == []
+    assert declared.set(support_labels=[2]).successful
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("cameras", r"cameras must be different names and not empty, got \[\]"),
+        ("samples", r"samples must be int, got \[\]"),
+        ("instruction", r"instruction must be str, got \[\]"),
+    ],
+)
+def test_an_empty_list_that_cannot_be_is_refused_for_what_it_is(declare, name, match):
+    declared = declare("-p", f"{name}:=[]")
+    with pytest.raises(ValueError, match=match):
+        declared.parameters.read()
+    assert declared.set(**{name: BY_NAME[name].default}).successful
+    assert declared.parameters.read() == declared.changes[-1]
+
+
+@pytest.mark.skipif(
+    not hasattr(Node, "add_pre_set_parameters_callback"), reason="rclpy refuses it by its type"
+)
+def test_an_empty_list_is_a_change_whatever_its_type(declare):
+    declared = declare()
+    for kind in (Parameter.Type.BOOL_ARRAY, Parameter.Type.BYTE_ARRAY, Parameter.Type.INTEGER_ARRAY):
+        assert declared.set(support_labels=[2]).successful
+        assert declared.node.set_parameters_atomically([Parameter("support_labels", kind, [])]).successful
+        assert declared.parameters.read().support_labels == []
+    result = declared.set(cameras=[])
+    assert result.reason == "cameras must be different names and not empty, got []"
+    assert not declared.set(samples=[]).successful

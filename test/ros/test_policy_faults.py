@@ -85,6 +85,31 @@ def test_a_policy_that_hangs_is_told_and_the_node_answers_meanwhile(robot, mood,
     )
 
 
+def test_a_slow_policy_is_no_hanging_one(robot, mood, saw):
+    """Each run takes 0.2 s, a frame's effects alone more than hang_timeout; the pause before the next is 50 s."""
+    done = number(robot.probe, NODE, "frames done")
+    assert robot.probe.set_parameters(NODE, batch_size=4, max_rate=0.02, together=True).successful
+    mood.write_text("slow")
+    told = []
+
+    def twice():
+        told.append(robot.probe.status(PIPELINE)[1])
+        return number(robot.probe, NODE, "frames done") >= done + 1
+
+    robot.until(twice, "a frame explained slowly")
+    client = robot.probe.node.create_client(Trigger, f"{NODE}/explain")
+    robot.probe.until(client.service_is_ready)
+    future = client.call_async(Trigger.Request())
+    robot.until(
+        lambda: told.append(robot.probe.status(PIPELINE)[1]) or future.done(), "the answer of ~/explain"
+    )
+    assert future.result().success
+    assert not [each for each in told if "has not answered" in each]
+    mood.write_text("good")
+    assert robot.probe.set_parameters(NODE, batch_size=16, max_rate=100.0, together=True).successful
+    saw("explained; never taken for hanging; ~/explain does not wait for max_rate")
+
+
 def test_a_node_whose_policy_hangs_can_be_deactivated_and_activated(robot, node, mood, saw):
     hang(robot, mood)
     assert robot.probe.transition(NODE, "deactivate")

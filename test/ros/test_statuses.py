@@ -8,12 +8,13 @@ import pytest
 
 from vla_iss_ros.iss.effects import Effect
 from vla_iss_ros.iss.nmr import NuisanceMassRatio
-from vla_iss_ros.ros.alarms import Alarm
+from vla_iss_ros.ros.alarms import UNDEFINED_FACTOR, Alarm
 from vla_iss_ros.ros.camera_statistics import CameraStatistics
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status, plain, to_message
-from vla_iss_ros.ros.pipeline_status import RECENT, NodeState, camera_status, judge
+from vla_iss_ros.ros.pipeline_status import RECENT, NodeState, camera_status, judge, node_statuses
 from vla_iss_ros.ros.pipelines import Waiters
 from vla_iss_ros.ros.result_status import judge_nmr, nmr_status
+from vla_iss_ros.ros.synchronisation import ClosestSet
 from vla_iss_ros.ros.worker import LatestSlot, Progress
 from vla_iss_ros.settings import check
 
@@ -56,6 +57,25 @@ def test_nmr_is_judged_after_as_many_frames_as_are_asked_for():
     alarm, headline = Alarm(), NuisanceMassRatio(10, 0.5, chance=0.4)
     levels = [judge_nmr(headline, alarm, check({"alarm_frames": 3})) for _ in range(4)]
     assert levels == [OK, OK, WARN, WARN]
+
+
+def test_nmr_is_judged_though_only_some_frames_have_label_images():
+    alarm, three = Alarm(), check({"alarm_frames": 3})
+    regions, none = NuisanceMassRatio(10, 1.0, chance=0.4), NuisanceMassRatio(10, math.nan)
+    frames = [regions, none, none, none, none] * 3
+    assert [judge_nmr(each, alarm, three) for each in frames] == [OK] * 10 + [ERROR] * 5
+    levels = [judge_nmr(none, alarm, three) for _ in range(3 * UNDEFINED_FACTOR)]
+    assert (levels[0], levels[-1]) == (ERROR, OK)
+
+
+def test_a_level_that_stands_without_an_nmr_says_so():
+    status = nmr_status(
+        result(math.nan, reason="no regions: label images tell", level=ERROR), {}, SETTINGS, {}
+    )
+    assert status.level == ERROR
+    assert status.message == (
+        "NMR@10 undefined: no regions: label images tell; earlier frames' level stands until frames can be judged again"
+    )
 
 
 def result(value=0.25, age=0.0, reason="", level=OK):
@@ -106,6 +126,20 @@ def test_an_old_result_is_stale_but_not_when_frames_take_long():
     assert nmr_status(result(0.9, age=60.0, level=ERROR), {}, SETTINGS, {}).level == WARN
 
 
+@pytest.mark.parametrize(
+    ("values", "seconds", "period"),
+    [
+        ({"max_rate": 0.02}, {"explain": 1.0, "latency": 1.2}, 50.0),
+        ({"duty_cycle": 0.25}, {"decode": 1.0, "explain": 5.0, "compare actions": 4.0, "latency": 1.0}, 40.0),
+        ({"max_rate": 1.0, "duty_cycle": 0.5}, {"explain": 0.1, "attributions": 0.2, "latency": 0.4}, 1.0),
+    ],
+)
+def test_a_result_is_not_stale_before_the_next_may_come(values, seconds, period):
+    settings = check(values)
+    for age, level in ((period + seconds["latency"] + 3.0, OK), (period + 6.0, WARN)):
+        assert nmr_status(result(age=age), seconds, settings, {}).level == level
+
+
 def test_before_any_result():
     assert nmr_status(None, {}, SETTINGS, {}) == Status("NMR", WARN, "no frame has been explained yet")
 
@@ -117,7 +151,9 @@ class FakeInputs:
             arrived = math.nan if age is None else time.monotonic() - age
             self.cameras[camera] = CameraStatistics(0 if age is None else 5, arrived, 0.1)
         self.labels = None
-        self.synchroniser = SimpleNamespace(stepped_back=0)
+        self.synchroniser = SimpleNamespace(
+            stepped_back=0, completed_at=time.monotonic(), waited=0.0, closest=ClosestSet(0.004)
+        )
         self.connections = SimpleNamespace(problems=lambda: self.problems)
         self.problems = {}
         self.stood_in = 0
@@ -179,6 +215,55 @@ def test_a_failed_frame_is_an_error_and_one_that_is_not_ready_a_warning():
     assert judge(progress) == (ERROR, "it raised")
     progress.progress.broken = False
     assert judge(progress) == (WARN, "it raised")
+
+
+def apart(seconds, topics=("front", "wrist"), waited=RECENT + 1):
+    """Return inputs whose images come and have stamps so far apart."""
+    inputs = FakeInputs(front=0.0, wrist=0.0)
+    inputs.synchroniser.closest, inputs.synchroniser.waited = ClosestSet(seconds, topics), waited
+    return inputs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [
+        (0.06, "images of front and wrist are 60 ms apart, sync_slop is 50 ms: no frame is complete"),
+        (0.0504, "images of front and wrist are 50.4 ms apart, sync_slop is 50 ms: no frame is complete"),
+        (3600.0, "images of front and wrist are 3600000 ms apart, sync_slop is 50 ms: no frame is complete"),
+        (0.01, "images of front, wrist come, but none of them make a complete frame"),
+    ],
+)
+def test_images_that_never_make_a_frame_are_told(seconds, message):
+    assert judge(state(inputs=apart(seconds), done=100)) == (WARN, message)
+    assert judge(state(inputs=apart(seconds, waited=RECENT - 1), done=100)) == (OK, "100 frames done")
+    assert judge(state(inputs=apart(seconds, waited=math.nan))) == (OK, "waiting for the first frame")
+
+
+def test_cameras_of_which_nothing_comes_are_named_before_a_problem_of_the_past():
+    silent = FakeInputs(front=600.0, wrist=600.0)
+    given = state(inputs=silent, failed=1, broken=True)
+    given.progress.problem = "boom"
+    # Frames still come, such as those with an image that stands in: the problem is theirs.
+    assert judge(given) == (ERROR, "boom")
+    silent.synchroniser.completed_at -= 600.0
+    assert judge(given) == (WARN, "no image from front, wrist")
+    values = next(iter(node_statuses(given))).values
+    assert values["problem of the last frame"] == "boom"
+    assert values["age of the last complete frame (s)"] == pytest.approx(600.0, abs=5.0)
+    for camera in silent.cameras.values():
+        camera.arrived = time.monotonic()
+    assert judge(given) == (ERROR, "boom")
+    given.inputs.synchroniser.waited, given.inputs.synchroniser.closest = (
+        600.0,
+        ClosestSet(0.06, ("front", "wrist")),
+    )
+    assert judge(given)[1].startswith("images of front and wrist are 60 ms apart")
+
+
+def test_the_pipeline_tells_how_far_the_cameras_stamps_are_apart():
+    values = next(iter(node_statuses(state()))).values
+    assert values["smallest distance of the cameras' stamps (s)"] == 0.004
+    assert values["problem of the last frame"] == "none"
 
 
 def test_a_policy_that_hangs_is_an_error():

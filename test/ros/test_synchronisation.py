@@ -1,12 +1,19 @@
 """One suite for both implementations of the matching rule."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
 from harness import SECOND
 
 from vla_iss_ros.ros import synchronisation
-from vla_iss_ros.ros.synchronisation import MessageFiltersMatcher, OwnMatcher, Synchroniser
+from vla_iss_ros.ros.synchronisation import (
+    SILENT_SECONDS,
+    ClosestSet,
+    MessageFiltersMatcher,
+    OwnMatcher,
+    Synchroniser,
+)
 
 MS = 1_000_000
 needs_message_filters = pytest.mark.skipif(
@@ -176,3 +183,66 @@ def test_nothing_stands_in_for_a_camera_that_never_came(matcher):
     for step in range(1, 30):
         recorder.add("front", step * 100 * MS)
     assert recorder.stamps == []
+
+
+def test_the_closest_set_names_the_two_stamps_that_lie_furthest_apart(matcher):
+    recorder = Recorder(matcher, names=("a", "b", "c"))
+    recorder.add("c", 960 * MS)
+    recorder.add("b", 1000 * MS)
+    assert math.isnan(recorder.synchroniser.closest.seconds)
+    recorder.add("a", 1040 * MS)
+    # Each lies within the slop of a neighbour, and no set of all three does.
+    assert recorder.synchroniser.closest == ClosestSet(0.08, ("a", "c"))
+    recorder.add("c", 1060 * MS)
+    assert recorder.synchroniser.closest == ClosestSet(0.06, ("b", "c"))
+    # Between two messages of c the others come further away from it.
+    recorder.add("b", 2000 * MS)
+    assert recorder.synchroniser.closest == ClosestSet(0.06, ("b", "c"))
+
+
+def test_the_closest_set_is_of_the_newest_messages_and_not_of_another_time(matcher):
+    recorder = Recorder(matcher)
+    for seconds in (1, 2, 3):
+        recorder.add("front", seconds * SECOND)
+        recorder.add("wrist", seconds * SECOND + 60 * MS)
+    assert recorder.synchroniser.closest == ClosestSet(0.06, ("front", "wrist"))
+    recorder.add("front", 1 * SECOND)
+    recorder.add("wrist", 500 * MS)
+    assert math.isnan(recorder.synchroniser.closest.seconds)
+    recorder.add("front", 1 * SECOND)
+    assert recorder.synchroniser.closest == ClosestSet(0.5, ("front", "wrist"))
+
+
+class Clock:
+    """A monotonic clock that is set by hand."""
+
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_waiting_for_a_set_begins_with_the_last_set_or_a_topic_that_returns(matcher, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(synchronisation, "time", clock)
+    recorder = Recorder(matcher)
+    synchroniser = recorder.synchroniser
+
+    def both(seconds, apart=60 * MS):
+        clock.now = 1000.0 + seconds
+        recorder.add("front", seconds * SECOND)
+        recorder.add("wrist", seconds * SECOND + apart)
+        return synchroniser.waited
+
+    assert math.isnan(synchroniser.waited)
+    recorder.add("front", 1)
+    assert math.isnan(synchroniser.waited)
+    assert [both(seconds) for seconds in (1, 3, 5, 7)] == [0.0, 2.0, 4.0, 6.0]
+    assert math.isnan(synchroniser.completed_at)
+    assert both(8, apart=0) == 0.0
+    assert synchroniser.completed_at == 1008.0
+    assert [both(seconds) for seconds in (11, 14)] == [3.0, 6.0]
+    clock.now += SILENT_SECONDS + 1
+    assert math.isnan(synchroniser.waited)
+    assert both(20) == 0.0
+    assert both(24) == 4.0

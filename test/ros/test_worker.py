@@ -125,6 +125,26 @@ def test_an_item_that_is_not_ready_is_no_failure(start, kind):
     assert (worker.progress.problem, worker.progress.broken) == ("no joint states yet", False)
 
 
+@pytest.mark.parametrize("which", ["period", "rest"])
+def test_a_pause_that_becomes_shorter_ends_at_once(start, which):
+    pause, seen, second = {which: 1e6}, [], threading.Event()
+
+    def work(item, check):
+        seen.append(item)
+        if len(seen) == 2:
+            second.set()
+
+    slot, worker, _ = start(work, lambda: pause.get("period", 0.0), lambda busy: pause.get("rest", 0.0))
+    slot.put(1)
+    while worker.progress.done < 1:
+        assert not second.wait(0.01)
+    slot.put(2)
+    assert not second.wait(3 * Worker.POLL)
+    pause.clear()
+    assert second.wait(PATIENCE)
+    assert seen == [1, 2]
+
+
 def test_stop_ends_the_work_at_its_next_check(start):
     busy = threading.Event()
 

@@ -126,7 +126,7 @@ class OpenBag:
         logged: dict[str, list[int]] = {camera: [] for camera in ([first] if waits else topics.images)}
         try:
             self._list_images(logged)
-            episodes = find_episodes(self._bag, topics.episode, topics.images[first], self._source.gap)
+            episodes = self._episodes(logged)
         except BagError:
             problems[DAMAGED] += 1
             episodes = _by_pauses(logged[first], self._source.gap)
@@ -135,6 +135,19 @@ class OpenBag:
         if lost > 0:
             problems[LOST] += lost
         return self._segments(logged, episodes, instructions, length, problems)
+
+    def _episodes(self, logged: Mapping[str, list[int]]) -> list[Episode]:
+        """Return the episodes: by markers, else by pauses between frames, whichever camera sets their instants."""
+        topics, gap = self._source.topics, self._source.gap
+        markers = self._bag.topics.get(topics.episode)
+        if len(logged) == 1 or (markers is not None and markers.message_count > 0):
+            return find_episodes(self._bag, topics.episode, next(iter(topics.images.values())), gap)
+        return _by_pauses([instant.logged for instant in find_instants(logged, *self._missing())], gap)
+
+    def _missing(self) -> tuple[int, int]:
+        """Return after how many ns without an image a camera is missing, and the slop in ns."""
+        source = self._source
+        return round(source.missing_camera_after * SECOND), round(source.slop * SECOND)
 
     def _list_images(self, logged: dict[str, list[int]]) -> None:
         """Append the log stamps of the images of each camera of ``logged``; raises BagError for a damaged bag."""
@@ -155,11 +168,9 @@ class OpenBag:
         """Return the plan for the images that were logged at ``logged`` ns, by camera."""
         name = self._source.name
         first = next(iter(logged))
-        slop, after = (
-            round(value * SECOND) for value in (self._source.slop, self._source.missing_camera_after)
-        )
-        instants = find_instants(logged, after, slop)
-        stand_ins = find_stand_ins(instants, logged, after, slop)
+        instants = find_instants(logged, *self._missing())
+        stand_ins = find_stand_ins(instants, logged, *self._missing())
+        starts = {episode.index: episode.start for episode in episodes}
         cuts = _cut([instant.logged for instant in instants], episodes, length, problems)
         names = {episode.index: f"{name}/{episode.index}" for episode in episodes}
         segments = [
@@ -177,7 +188,12 @@ class OpenBag:
                 instants=tuple(
                     each for each in _within(instants, cut.start, cut.stop) if each.camera != first
                 ),
-                stand_ins=tuple(_within(stand_ins, cut.start, cut.stop)),
+                # An image of another episode says nothing of this one.
+                stand_ins=tuple(
+                    each
+                    for each in _within(stand_ins, cut.start, cut.stop)
+                    if each.logged >= starts[cut.episode]
+                ),
             )
             for number, cut in enumerate(cuts)
         ]

@@ -59,7 +59,8 @@ class Evaluator:
     """Measures interventions on one observation.
 
     ``subject`` is what they act on, ``shared`` how the policy is run on every row; ``first`` the block that will be
-    measured first, where one is known to come. ``reference`` holds the answer
+    measured first, where one is known to come. ``on_run`` is called before each run of the policy; what it raises ends
+    the work. ``reference`` holds the answer
     [1, T, A] to the observation as it is, ``noise_floor`` the largest divergence of that answer from itself,
     ``seconds`` the time within the policy, ``rows`` how many rows it was run on. Raises ValueError when the policy's
     answer is not finite.
@@ -72,8 +73,9 @@ class Evaluator:
         divergence: Divergence,
         resources: Resources,
         first: Future[Block | None] | None = None,
+        on_run: Callable[[], object] = lambda: None,
     ) -> None:
-        self._subject, self._shared = subject, shared
+        self._subject, self._shared, self._on_run = subject, shared, on_run
         self._divergence, self._resources, self._lane = divergence, resources, resources.lane
         self._painter = resources.painter(subject)
         self._marks: list[tuple[Any, Any]] = []
@@ -216,6 +218,7 @@ class Evaluator:
     def _answer(self, run: Callable[[], Actions]) -> Actions:
         """Start the policy; the answer is float32 whatever the precision inside."""
         pace = self._resources.pace
+        self._on_run()
         pace.wait()
         since = self._lane.mark()
         self._begun = self._begun or time.perf_counter()

@@ -88,14 +88,15 @@ class Explainer:
         self,
         observation: Observation,
         regions: RegionMap | None = None,
-        on_block: Callable[[int], None] | None = None,
         stream: Stream | None = None,
         full: bool = False,
         on_map: Callable[[Explanation], None] | None = None,
+        on_run: Callable[[], object] = lambda: None,
     ) -> Explanation:
         """Explain one observation; NMR is undefined without ``regions``.
 
-        ``on_block`` hears the number of samples after each block; an exception it raises ends the work. ``on_map``
+        ``on_run`` is called before each run of the policy, those for effects too; an exception that it raises ends the
+        work. ``on_map``
         hears the explanation without its effects, in another thread, while the policy runs on to measure them; it has
         ended when this returns or raises. What it raises is raised here, unless the effects fail as well. ``stream``
         carries what earlier frames taught, for estimators that can use it. ``full``: draw all samples, whatever
@@ -104,14 +105,19 @@ class Explainer:
         whatever ``batch_size``; with a stream, the frames before it have a say as well.
         """
         with torch.inference_mode():
-            return _Run(self, observation, stream, full).finish(regions, on_block, on_map)
+            return _Run(self, observation, stream, full, on_run).finish(regions, on_map)
 
 
 class _Run:
     """The explanation of one observation, under way."""
 
     def __init__(
-        self, explainer: Explainer, observation: Observation, stream: Stream | None, full: bool
+        self,
+        explainer: Explainer,
+        observation: Observation,
+        stream: Stream | None,
+        full: bool,
+        on_run: Callable[[], object],
     ) -> None:
         started = time.perf_counter()
         settings, policy = explainer._settings, explainer._policy
@@ -142,7 +148,7 @@ class _Run:
         )
         self._coming = self._next_block()
         self._evaluator = Evaluator(
-            self._subject, shared, explainer._divergence, explainer._resources, self._coming
+            self._subject, shared, explainer._divergence, explainer._resources, self._coming, on_run
         )
         if not policy.spec.shares_noise:
             self._evaluator.repeat(REPEATS)
@@ -153,13 +159,12 @@ class _Run:
     def finish(
         self,
         regions: RegionMap | None,
-        on_block: Callable[[int], None] | None,
         on_map: Callable[[Explanation], None] | None,
     ) -> Explanation:
         """Sample, then estimate in another thread while the policy runs for the effects."""
         making = self._beside_the_policy(self._make_estimator)
         try:
-            drawn = self._sample(making, regions, on_block)
+            drawn = self._sample(making, regions)
         finally:
             wait([making])
         self._evaluator.end_sampling()
@@ -260,7 +265,6 @@ class _Run:
         self,
         making: Future[tuple[estimators.Estimator, int]],
         regions: RegionMap | None,
-        on_block: Callable[[int], None] | None,
     ) -> tuple[int, float, str]:
         """Return how many samples were drawn, their mean divergence, and why no more were.
 
@@ -275,8 +279,6 @@ class _Run:
             estimator, _ = making.result()
             estimator.update(block.replaced, delta, block.chosen, moves)
             done, total = done + len(delta), total + float(delta.sum())
-            if on_block is not None:
-                on_block(done)
             if block.may_stop:
                 reason = self._rule.reason(done, partial(self._half_width, estimator, regions))
                 if reason:

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vla_iss_ros.messages.sources import ImageSource, StateSource
+from vla_iss_ros.messages.yaml_files import YamlFileError, read_yaml
+from vla_iss_ros.settings.shown import shown
 
 IMAGES = {"sensor_msgs/msg/Image": False, "sensor_msgs/msg/CompressedImage": True}
 STRING = "std_msgs/msg/String"
 IMAGE_KEY = "observation.images."
 STATE_KEY = "observation.state"
-LARGEST_FILE = 1_000_000
+LONGEST_FIELD = 200
+LONGEST_LIST = 400
 
 
 class ContractError(ValueError):
@@ -41,20 +42,17 @@ class Contract:
         """
         found = self.images.get(camera.removeprefix(IMAGE_KEY))
         if found is None:
-            raise ContractError(
-                f"the contract has no camera '{camera}'; it has {', '.join(self.images) or 'none'}"
-            )
+            known = ", ".join(_in_words(name) for name in self.images)[:LONGEST_LIST]
+            raise ContractError(f"the contract has no camera '{camera}'; it has {known or 'none'}")
         return found
 
 
 def read_contract(path: Path) -> Contract:
     """Read a contract; raises ContractError in one line for a file or an entry that cannot be used."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ContractError(f"contract '{path}' must have at most {LARGEST_FILE} bytes")
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ContractError(f"cannot read contract '{path}': {' '.join(str(error).split())[:200]}") from None
+        data = read_yaml(path)
+    except YamlFileError as error:
+        raise ContractError(f"cannot read contract '{path}': {error}") from None
     try:
         return _contract(data)
     except ContractError as error:
@@ -95,7 +93,7 @@ def _entries(section: Any, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]
         raise ContractError(f"{name} must be a mapping or a list, got {type(section).__name__}")
     for key, entry in pairs:
         if not isinstance(key, str) or not isinstance(entry, Mapping):
-            raise ContractError(f"{name} must hold entries with keys, got {str(entry)[:60]!r}")
+            raise ContractError(f"{name} must hold entries with keys, got {shown(entry)}")
         yield key, entry
 
 
@@ -104,22 +102,29 @@ class _Entry:
 
     def __init__(self, key: str, entry: Mapping[str, Any]) -> None:
         self.key, self._entry = key, entry
+        self._said = _in_words(key)
         channel = entry.get("channel", entry)
         if not isinstance(channel, Mapping):
-            raise ContractError(f"{key}: channel must be a mapping, got {str(channel)[:60]!r}")
+            raise ContractError(f"{self._said}: channel must be a mapping, got {shown(channel)}")
         topic, type_name = channel.get("topic"), channel.get("type")
         if not isinstance(topic, str) or not isinstance(type_name, str) or not topic:
-            raise ContractError(f"{key}: needs topic and type as texts, got {topic!r} and {type_name!r}")
+            raise ContractError(
+                f"{self._said}: needs topic and type as texts, got {shown(topic)} and {shown(type_name)}"
+            )
         self.topic, self.type_name = topic, type_name
         if channel.get("decoder"):
-            raise ContractError(f"{key}: decoders of one's own are not run, got {channel['decoder']!r}")
+            raise ContractError(
+                f"{self._said}: decoders of one's own are not run, got {shown(channel['decoder'])}"
+            )
 
     def image(self) -> ImageSource:
         """Return the source of an image."""
         size = None
         for name, value in self._operators():
             if name != "resize":
-                raise ContractError(f"{self.key}: operator '{name}' of images is not known; known: resize")
+                raise ContractError(
+                    f"{self._said}: operator {shown(name)} of images is not known; known: resize"
+                )
             size = self._size(value)
         return ImageSource(self.topic, IMAGES[self.type_name], size)
 
@@ -128,7 +133,9 @@ class _Entry:
         degrees = False
         for name, _ in self._operators():
             if name != "rad2deg":
-                raise ContractError(f"{self.key}: operator '{name}' of states is not known; known: rad2deg")
+                raise ContractError(
+                    f"{self._said}: operator {shown(name)} of states is not known; known: rad2deg"
+                )
             degrees = True
         return StateSource(self.topic, self.type_name, self._selectors(), degrees)
 
@@ -136,24 +143,43 @@ class _Entry:
         selector = self._entry.get("select", self._entry.get("selector"))
         field = ""
         if isinstance(selector, Mapping):
-            field = f"{selector['field']}." if "field" in selector else ""
+            field = f"{self._field(selector['field'])}." if "field" in selector else ""
             selector = selector.get("names")
         if not isinstance(selector, list) or not selector or not all(isinstance(s, str) for s in selector):
-            raise ContractError(f"{self.key}: must select at least one name, got {str(selector)[:60]!r}")
+            raise ContractError(f"{self._said}: must select at least one name, got {shown(selector)}")
         return tuple(f"{field}{name}" for name in selector)
 
-    def _operators(self) -> list[tuple[str, Any]]:
-        found: list[tuple[str, Any]] = []
-        for operator in self._entry.get("apply") or []:
-            found += operator.items() if isinstance(operator, Mapping) else [(str(operator), None)]
+    def _field(self, field: Any) -> str:
+        # It stands before each of the names.
+        if not isinstance(field, str) or len(field) > LONGEST_FIELD:
+            raise ContractError(
+                f"{self._said}: field must be a text of at most {LONGEST_FIELD} characters, got {shown(field)}"
+            )
+        return field
+
+    def _operators(self) -> list[tuple[Any, Any]]:
+        """Return names, which may be anything but known ones, and values."""
+        operators = self._entry.get("apply") or []
+        if not isinstance(operators, list):
+            raise ContractError(f"{self._said}: apply must be a list, got {shown(operators)}")
+        found: list[tuple[Any, Any]] = []
+        for operator in operators:
+            found += operator.items() if isinstance(operator, Mapping) else [(operator, None)]
         image = self._entry.get("image")
         if isinstance(image, Mapping):
             found += [("resize", image[name]) for name in ("resize", "shape") if image.get(name)]
         conversion = self._entry.get("unit_conversion")
-        return [*found, (str(conversion), None)] if conversion else found
+        return [*found, (conversion, None)] if conversion else found
 
     def _size(self, value: Any) -> tuple[int, int]:
         whole = isinstance(value, list) and len(value) >= 2 and all(type(side) is int for side in value[:2])
         if not whole or not all(1 <= side <= 8192 for side in value[:2]):
-            raise ContractError(f"{self.key}: resize must be [height, width] in [1, 8192], got {value!r}")
+            raise ContractError(
+                f"{self._said}: resize must be [height, width] in [1, 8192], got {shown(value)}"
+            )
         return value[0], value[1]
+
+
+def _in_words(key: str) -> str:
+    """Return a key for an error text: short, on one line, without quotes."""
+    return shown(key)[1:-1]

@@ -18,6 +18,8 @@ from vla_iss_ros.messages.errors import MessageError
 from vla_iss_ros.messages.image_headers import ImageHeader, read_image_header
 
 MOST_PIXELS = 64_000_000
+# A side costs memory of its own: pictures get lines of text as wide as the image.
+LONGEST_SIDE = 16384
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,10 @@ def _check_size(height: int, width: int, what: str) -> None:
     if height * width > MOST_PIXELS:
         raise MessageError(
             "too large", f"{what} must have at most {MOST_PIXELS} pixels, got {height} x {width}"
+        )
+    if max(height, width) > LONGEST_SIDE:
+        raise MessageError(
+            "too large", f"{what} must have at most {LONGEST_SIDE} pixels a side, got {height} x {width}"
         )
 
 

@@ -46,6 +46,20 @@ class Recorded:
             raise ValueError(NO_MEANS)
 
 
+def borrowed_donors(settings: Any) -> str:
+    """Return a warning where a policy of another origin gets the samples' donor frames, else an empty text."""
+    if settings.donors or not _uses_donors(settings) or settings.policy.partition(":")[0] == "builtin":
+        return ""
+    return (
+        "donors is not set, so parts of the images are replaced by the samples' frames, which are of another robot; "
+        "set donors to a directory made by gather_donors of this one"
+    )
+
+
+def _uses_donors(settings: Any) -> bool:
+    return bool(_needs_donors(settings) or settings.effects)
+
+
 def _needs_donors(settings: Any) -> bool:
     return bool(settings.space == "pixel" and settings.baseline == "donor")
 

@@ -42,6 +42,8 @@ for _value, _colour in REGION_COLOURS.items():
 # Of the same palette; the word stands beside it.
 LEVEL_COLOURS: dict[str, Colour] = {"warning": (240, 228, 66), "error": (240, 128, 60)}
 ENOUGH_PIXELS = 20_000
+# State of an overlay whose camera is missing.
+STOOD_IN = "camera missing, not a new image"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,24 @@ class Difference:
     name: str
     unit: str
     mean: float
+
+    def in_words(self) -> str:
+        """Return the difference beside what is expected, for people."""
+        return (
+            f"commanded and own action differ by at most {self.largest:.3g} {self.unit} ({self.name}), "
+            f"{self.ratio:.1f} times what is expected"
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """Return the values for diagnostics."""
+        return {
+            "largest difference": self.largest,
+            "expected difference": self.expected,
+            "ratio to the expected": self.ratio,
+            "mean difference": self.mean,
+            "action": self.name,
+            "unit": self.unit,
+        }
 
 
 class OwnActions:

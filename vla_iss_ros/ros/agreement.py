@@ -18,7 +18,6 @@ import torch
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import Float32MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
@@ -29,14 +28,19 @@ from vla_iss_ros.messages.stamps import nanoseconds_from_stamp
 from vla_iss_ros.policies.protocol import Policy
 from vla_iss_ros.ros.action_difference import Difference, OwnActions, differ, spread_of
 from vla_iss_ros.ros.alarms import Alarm
+from vla_iss_ros.ros.connections import Connections
 from vla_iss_ros.ros.diagnostics import OK, WARN, Status
 from vla_iss_ros.ros.faults import Faults
 from vla_iss_ros.ros.inputs import Frame
+from vla_iss_ros.ros.result_status import stale_after
 
 TASK = "policy agreement"
 TYPES = {"float32_multi_array": Float32MultiArray, "joint_trajectory": JointTrajectory}
 # Enough for a frame's explanation of ten seconds beside commands at 100 Hz: the comparison comes after it.
 KEPT = 1024
+# Commands wait undecoded, and no policy's answer is longer: 16384 numbers are 64 joints with velocities for 128 steps.
+MOST_POINTS, MOST_NUMBERS = 512, 16384
+POINT_FIELDS = ("positions", "velocities", "accelerations", "effort")
 ANSWERS_KEPT = 16
 # A command further than this from the frame, in seconds, answers another picture.
 TOLERANCE = 1.0
@@ -49,20 +53,25 @@ LIKELY = "compare the cameras, their order and preprocessing, the state's units 
 
 @dataclass(frozen=True)
 class Answer:
-    """Our own answer to a frame: ``chunk`` float32 [T, A]; ``arrived``: the frame's, monotonic seconds."""
+    """Our own answer to a frame: ``chunk`` float32 [T, A].
 
-    stamp: int
+    ``stamps``: of the frame's images, ns, without those that were not set; ``arrived``: the frame's, monotonic seconds.
+    """
+
+    stamps: frozenset[int]
     arrived: float
     chunk: np.ndarray
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A comparison. ``by_stamp``: the command carries the frame's stamp; else it is the one nearest in time.
+    """A comparison, made ``at`` monotonic seconds.
 
-    ``seconds``: from the frame's arrival to the command's. ``problem``: why nothing could be compared.
+    ``by_stamp``: the command carries a stamp of the frame; else it is the one nearest in time. ``seconds``: from the
+    frame's arrival to the command's. ``problem``: why nothing could be compared.
     """
 
+    at: float
     difference: Difference | None = None
     by_stamp: bool = False
     seconds: float = math.nan
@@ -74,7 +83,7 @@ class CommandedActions:
     """Keeps the newest commanded actions (in physical units) and compares them with our own. Thread safe."""
 
     def __init__(self, node: Node, faults: Faults, policy: Policy, settings: Any) -> None:
-        self._node, self._faults, self._policy = node, faults, policy
+        self._faults, self._policy = faults, policy
         self._lock = threading.Lock()
         self._kept: deque[tuple[float, int, Any]] = deque(maxlen=KEPT)
         self._answers: deque[Answer] = deque(maxlen=ANSWERS_KEPT)
@@ -83,25 +92,28 @@ class CommandedActions:
         self._compared = 0
         self._generator = torch.Generator().manual_seed(settings.seed)
         self._latest: Agreement | None = None
-        self.received = 0
-        self._subscription = node.create_subscription(
+        # When the next frame is late; when one was compared, or the first one was not; and frames without since.
+        self._due, self._since, self._missed = math.inf, math.nan, 0
+        # The last message where it was refused, and since when a publisher has sent nothing.
+        self.received, self._refused, self._unheard_since = 0, "", math.nan
+        self._connections = Connections(node, faults, MutuallyExclusiveCallbackGroup())
+        self._connections.listen(
             TYPES[settings.action_type],
             "~/input/action",
             self._take,
             QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT),
-            callback_group=MutuallyExclusiveCallbackGroup(),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
     def close(self) -> None:
         """Destroy the subscription."""
-        self._node.destroy_subscription(self._subscription)
+        self._connections.close()
 
     def reset(self) -> None:
         """Forget commands and comparisons, of which the clock says that they are of another time."""
         with self._lock:
             self._kept.clear()
-            self._latest = None
+            self._latest, self._due = None, math.inf
+        self._since, self._missed = math.nan, 0
         self._answers.clear()
         self._alarm.reset()
 
@@ -115,36 +127,73 @@ class CommandedActions:
     ) -> None:
         """Hold our answer to a frame, ``chunk`` float32 [T, A], to a command.
 
-        That is the command of the frame's stamp, or the newest that has the stamp of one of the last frames; where
-        commands carry no such stamps, the one nearest in time to the frame's arrival. One that is more than a second
-        away is not compared; the status says so.
+        That is the command with a stamp of the frame, or the newest with one of the last frames; where commands carry
+        no such stamps, the one nearest in time to the frame's arrival. One that is more than a second away is not
+        compared, and the last comparison stays; the status says so once that is not between two commands.
         """
         if not self.received:
             return
-        self._answers.append(Answer(frame.stamp, frame.arrived, chunk))
+        # The last image of a camera that is missing is of another time.
+        stamps = frozenset(
+            stamp for camera, stamp in frame.stamps.items() if stamp and camera not in frame.stood_in
+        )
+        self._answers.append(Answer(stamps, frame.arrived, chunk))
         self._own.add(chunk)
-        answer, found, by_stamp = self._matched(round(settings.sync_slop * 1e9))
+        answer, found, by_stamp = self._matched()
         if found is None:
             return
-        came, _, message = found
+        if math.isnan(self._since):
+            self._since = time.monotonic()
+        agreement: Agreement | None
+        if by_stamp or abs(found[0] - answer.arrived) <= TOLERANCE:
+            agreement = self._agreement(answer, found, by_stamp, observation, settings, check)
+            self._since, self._missed = time.monotonic(), 0
+        else:
+            agreement = self._without_command(settings)
+        now = time.monotonic()
+        with self._lock:
+            self._latest = agreement or self._latest
+            self._due = now + stale_after(now - frame.arrived, now - frame.arrived, settings)
+
+    def _agreement(
+        self,
+        answer: Answer,
+        command: tuple[float, int, Any],
+        by_stamp: bool,
+        observation: Observation,
+        settings: Any,
+        check: Callable[[], None],
+    ) -> Agreement:
+        came, _, message = command
         try:
-            if not by_stamp and abs(came - answer.arrived) > TOLERANCE:
-                agreement = Agreement(problem=f"no command within {TOLERANCE:g} s of this frame")
-            else:
-                commanded = self._decode(message)
-                noise = self._spread(observation, check)
-                expected = self._own.expected(noise, settings.agreement_tolerance, by_stamp)
-                spec = self._policy.spec
-                difference = differ(commanded, answer.chunk, expected, spec.action_names, spec.action_units)
-                level = self._judge(difference, settings)
-                agreement = Agreement(difference, by_stamp, came - answer.arrived, level=level)
+            commanded = self._decode(message)
+            noise = self._spread(observation, check)
+            expected = self._own.expected(noise, settings.agreement_tolerance, by_stamp)
+            spec = self._policy.spec
+            difference = differ(commanded, answer.chunk, expected, spec.action_names, spec.action_units)
         except MessageError as error:
             self._faults.bad_message("action", error)
-            agreement = Agreement(problem=f"bad message on action: {error}", level=WARN)
+            return Agreement(time.monotonic(), problem=f"bad message on action: {error}", level=WARN)
         except ValueError as error:
-            agreement = Agreement(problem=str(error), level=WARN)
-        with self._lock:
-            self._latest = agreement
+            return Agreement(time.monotonic(), problem=str(error), level=WARN)
+        level = self._judge(difference, settings)
+        return Agreement(time.monotonic(), difference, by_stamp, came - answer.arrived, level=level)
+
+    def _without_command(self, settings: Any) -> Agreement | None:
+        """Return that frames go without a command, or None while they may lie between two of them.
+
+        Of the frames between commands that come every few seconds, this share has one within the tolerance at best.
+        """
+        self._missed += 1
+        usual = self._usual_pause()
+        share = min(1.0, 2 * TOLERANCE / usual) if usual else 1.0
+        now = time.monotonic()
+        patient = now - self._since < max(SILENT_SECONDS, SILENT_FACTOR * usual)
+        if patient or self._missed * share < settings.alarm_frames:
+            return None
+        self._alarm.reset()
+        problem = f"no command within {TOLERANCE:g} s of any of the last {self._missed} frames"
+        return Agreement(now, problem=problem, level=WARN)
 
     def _judge(self, difference: Difference, settings: Any) -> bytes:
         return self._alarm.update(
@@ -155,15 +204,14 @@ class CommandedActions:
             settings.alarm_frames,
         )
 
-    def _matched(self, slop: int) -> tuple[Answer, Any, bool]:
+    def _matched(self) -> tuple[Answer, Any, bool]:
         """Return (our answer, (arrival, stamp, message) of a command or None, whether stamps matched them)."""
         with self._lock:
             kept = list(self._kept)
-        stamped = [command for command in kept if command[1]]
         for answer in reversed(self._answers):
-            near = [command for command in stamped if abs(command[1] - answer.stamp) <= slop]
-            if answer.stamp and near:
-                return answer, min(near, key=lambda command: abs(command[1] - answer.stamp)), True
+            for command in reversed(kept):
+                if command[1] in answer.stamps:
+                    return answer, command, True
         newest = self._answers[-1]
         found = min(kept, key=lambda command: abs(command[0] - newest.arrived), default=None)
         return newest, found, False
@@ -193,49 +241,98 @@ class CommandedActions:
     def status(self) -> Status:
         """Return the status ``policy agreement``: the difference, judged by what may be expected."""
         with self._lock:
-            latest = self._latest
-        if not self.received:
-            return Status(TASK, OK, "no action topic")
+            latest, due = self._latest, self._due
+        refused = self._connections.problems()
         values: dict[str, Any] = {"actions received": self.received}
+        values.update({f"connection {topic}": line for topic, line in refused.items()})
+        if not self.received:
+            return Status(TASK, *self._unheard(refused), values)
         silent = self._silent()
         if silent:
             values["age of the last command (s)"] = silent
-            return Status(TASK, WARN, f"no commanded action for {silent:.0f} s", values)
+            told = [f"no commanded action for {silent:.0f} s", *refused.values(), self._refused]
+            return Status(TASK, WARN, "; ".join(filter(None, told)), values)
         if latest is None:
             return Status(TASK, OK, "no frame has been compared yet", values)
-        if latest.difference is None:
-            return Status(TASK, WARN, latest.problem, values)
-        found = latest.difference
-        how = "by stamp" if latest.by_stamp else "nearest in time"
-        values["largest difference"] = found.largest
-        values["expected difference"] = found.expected
-        values["ratio to the expected"] = found.ratio
-        values["mean difference"] = found.mean
-        values["action"], values["unit"] = found.name, found.unit
-        values["matched"] = how
-        values["compared with a command after (s)"] = latest.seconds
-        message = (
-            f"commanded and own action differ by at most {found.largest:.3g} {found.unit} ({found.name}), "
-            f"{found.ratio:.1f} times what is expected; {how}"
+        now = time.monotonic()
+        values["age of the comparison (s)"] = now - latest.at
+        level, message = latest.level, latest.problem
+        if latest.difference is not None:
+            how = "by stamp" if latest.by_stamp else "nearest in time"
+            values.update(latest.difference.figures())
+            values.update({"matched": how, "compared with a command after (s)": latest.seconds})
+            message = f"{latest.difference.in_words()}; {how}" + ("" if level == OK else f"; {LIKELY}")
+        if now > due:
+            # What it was about is over, so an old error is no more than a warning.
+            level, message = WARN, f"stale, {now - latest.at:.0f} s old: {message}"
+        return Status(TASK, level, message, values)
+
+    def _unheard(self, refused: dict[str, str]) -> tuple[bytes, str]:
+        """Return level and message while no command has come yet; ``refused``: publishers that do not fit."""
+        offered = self._connections.offered()
+        if not offered:
+            self._refused, self._unheard_since = "", math.nan
+            return OK, "no action topic"
+        if refused or self._refused:
+            return WARN, next(iter(refused.values()), self._refused)
+        now = time.monotonic()
+        if math.isnan(self._unheard_since):
+            self._unheard_since = now
+        waited = now - self._unheard_since
+        if waited < SILENT_SECONDS:
+            return OK, "no commanded action yet"
+        topic, types = next(iter(offered.items()))
+        return (
+            WARN,
+            f"no commanded action for {waited:.0f} s, though {topic} has a publisher of {', '.join(types)}",
         )
-        return Status(TASK, latest.level, message if latest.level == OK else f"{message}; {LIKELY}", values)
 
     def _silent(self) -> float:
         """Return for how many seconds commands are missing, 0 while they come as they did."""
         with self._lock:
+            if not self._kept:
+                return 0.0
+            age = time.monotonic() - self._kept[-1][0]
+        return age if age > max(SILENT_SECONDS, SILENT_FACTOR * self._usual_pause()) else 0.0
+
+    def _usual_pause(self) -> float:
+        """Return the usual seconds between two commands, 0 before there were two."""
+        with self._lock:
             came = [arrived for arrived, _, _ in self._kept]
-        if not came:
-            return 0.0
-        age = time.monotonic() - came[-1]
-        usual = float(np.median(np.diff(came))) if len(came) > 1 else 0.0
-        return age if age > max(SILENT_SECONDS, SILENT_FACTOR * usual) else 0.0
+        return float(np.median(np.diff(came))) if len(came) > 1 else 0.0
 
     def _take(self, message: Any) -> None:
         try:
+            _refuse_large(message)
             stamp = nanoseconds_from_stamp(message.header.stamp) if hasattr(message, "header") else 0
         except MessageError as error:
+            self._refused = f"bad message on action: {error}"
             self._faults.bad_message("action", error)
             return
         with self._lock:
             self._kept.append((time.monotonic(), stamp, message))
             self.received += 1
+            self._refused = ""
+
+
+def _refuse_large(message: Any) -> None:
+    """Raise MessageError for more points, or more numbers and characters of names, than a policy's answer has."""
+    points = message.points if isinstance(message, JointTrajectory) else ()
+    if len(points) > MOST_POINTS:
+        raise MessageError(
+            "too large", f"a trajectory must have at most {MOST_POINTS} points, got {len(points)}"
+        )
+    if isinstance(message, JointTrajectory):
+        names = message.joint_names
+        size = sum(len(getattr(point, field)) for point in points for field in POINT_FIELDS)
+    else:
+        names = [dimension.label for dimension in message.layout.dim]
+        size = len(message.data)
+    # A name that is empty takes room as well.
+    size += sum(1 + len(name) for name in names)
+    if size > MOST_NUMBERS:
+        raise MessageError(
+            "too large",
+            f"an action must have at most {MOST_NUMBERS} numbers and characters of names, got {size}; send the chunk "
+            "that the policy answered",
+        )

@@ -95,6 +95,16 @@ class Connections:
                     found[topic] = f"nothing comes from {_name(publisher)} on {topic}: {line}"
         return found
 
+    def offered(self) -> dict[str, list[str]]:
+        """Return the types that publishers send at present, by topic; topics without a publisher are left out."""
+        found = {}
+        for subscription, _ in list(self._judged):
+            topic = subscription.topic_name
+            types = sorted({each.topic_type for each in self._node.get_publishers_info_by_topic(topic)})
+            if types:
+                found[topic] = types
+        return found
+
 
 def _mismatch(publisher: Any, type_name: str, wanted: QoSProfile) -> str:
     if publisher.topic_type != type_name:

@@ -18,7 +18,7 @@ from vla_iss_ros.iss.lane import refuse_precision
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.iss.stream import Stream
-from vla_iss_ros.policies.recorded import Recorded
+from vla_iss_ros.policies.recorded import Recorded, borrowed_donors
 from vla_iss_ros.ros.agreement import TASK as AGREEMENT
 from vla_iss_ros.ros.agreement import CommandedActions
 from vla_iss_ros.ros.alarms import Alarm
@@ -43,6 +43,9 @@ class ExplainingPipeline:
         """Load the policy and the donors; raises ValueError in one line when something is missing."""
         self.policy = load_fitting_policy(settings)
         self._recorded = Recorded.of(self.policy, settings)
+        self._borrowed = borrowed_donors(settings) if self._recorded.donors else ""
+        if self._borrowed:
+            node.get_logger().warning(self._borrowed)
         self.check(settings)
         self._node = node
         self._commands = CommandedActions(node, node.faults, self.policy, settings)
@@ -77,12 +80,12 @@ class ExplainingPipeline:
             estimator.plan.check(settings.grid**2 * len(self.policy.spec.camera_names), pictures=1)
 
     def period(self, settings: Any) -> float:
-        """Return the least seconds between two explanations."""
-        return float(1 / settings.max_rate)
+        """Return the least seconds between two explanations; none where one is asked for."""
+        return 0.0 if self.waiters.waiting else float(1 / settings.max_rate)
 
     def rest(self, settings: Any, busy: float) -> float:
-        """Return the pause that keeps the share of working time at the setting duty_cycle."""
-        return float(busy * (1 / settings.duty_cycle - 1))
+        """Return the pause that keeps the share of working time at the setting duty_cycle, as above."""
+        return 0.0 if self.waiters.waiting else float(busy * (1 / settings.duty_cycle - 1))
 
     def process(self, frame: Frame, decoder: Decoder, settings: Any, check: Callable[[], None]) -> None:
         """Explain ``frame`` and publish the result; do nothing when nobody would hear of it."""
@@ -121,7 +124,9 @@ class ExplainingPipeline:
             published = time.monotonic()
             seconds.update(publish=published - began, latency=published - frame.arrived)
 
-        explanation = explainer.explain(observation, regions, lambda samples: check(), stream, full, show)
+        explanation = explainer.explain(
+            observation, regions, stream=stream, full=full, on_map=show, on_run=check
+        )
         explained = time.monotonic()
         result = dataclasses.replace(shown[0], explanation=explanation)  # with the effects
         attribute = {
@@ -184,8 +189,16 @@ class ExplainingPipeline:
         with self._lock:
             latest = self._latest
         result, seconds, forgotten = latest if latest else (None, {}, {})
-        yield nmr_status(result, seconds, settings, forgotten)
+        status = nmr_status(result, seconds, settings, forgotten)
+        yield dataclasses.replace(status, values={**status.values, **self._origins(result, settings)})
         yield self._commands.status()
+
+    def _origins(self, result: Result | None, settings: Any) -> dict[str, Any]:
+        """Return where the images of a result came from, and what they were replaced by."""
+        if result is None:
+            return {}
+        donors = settings.donors or ("of the samples" if self._recorded.donors else "none")
+        return {"donors": donors, "cameras stood in for": ", ".join(sorted(result.frame.stood_in)) or "none"}
 
     def close(self) -> None:
         """Destroy the publishers."""

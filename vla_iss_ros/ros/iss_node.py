@@ -31,13 +31,15 @@ class IssNode(ManagedNode):
         super().close()
 
     def _explain(self, request: Any, response: Any) -> Any:
-        """Explain the next frame at full N without a time budget, and answer when it is done."""
+        """Explain the next frame at full N without a time budget or a pause before, and answer when it is done."""
         pipeline = self.pipeline
         if pipeline is None or not self.is_active:
             response.success, response.message = False, "the node is not active"
             return response
         response.success, response.message = pipeline.waiters.ask(
-            EXPLAIN_TIMEOUT, lambda: self._ending or self.pipeline is not pipeline or not self.is_active
+            EXPLAIN_TIMEOUT,
+            lambda: self._ending or self.pipeline is not pipeline or not self.is_active,
+            lambda: self.is_working,
         )
         return response
 

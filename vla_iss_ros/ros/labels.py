@@ -32,7 +32,7 @@ class LabelImages:
             self._condition.notify_all()
 
     def find(self, stamps: Mapping[str, int], check: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """Return the label images nearest to ``stamps``, for the cameras that have one.
+        """Return the label images nearest to ``stamps``, the newest of equally near, for the cameras that have one.
 
         Waits a moment for a stream that kept up so far, and not at all for one that is absent or behind.
         """
@@ -51,9 +51,10 @@ class LabelImages:
         )
 
     def _nearest(self, camera: str, stamp: int) -> Any:
+        # The newest first: where nobody sets stamps, all are equally near.
         near = [
             (abs(kept - stamp), message)
-            for kept, message in self._kept[camera]
+            for kept, message in reversed(self._kept[camera])
             if abs(kept - stamp) <= self._slop
         ]
         return min(near, key=lambda pair: pair[0])[1] if near else None

@@ -41,6 +41,8 @@ class Parameters:
         for setting in settings:
             self._values[setting.name] = self._declare(node, setting)
         node.add_on_set_parameters_callback(self._on_set)
+        if hasattr(node, "add_pre_set_parameters_callback"):  # not in Humble
+            node.add_pre_set_parameters_callback(self._give_types)
 
     def read(self) -> Any:
         """Return the present Settings; raises ValueError for refused values and those that do not fit."""
@@ -50,15 +52,33 @@ class Parameters:
 
     def _declare(self, node: Node, setting: Setting) -> Any:
         try:
-            return node.declare_parameter(setting.name, setting.default, describe(setting)).value
+            value = node.declare_parameter(setting.name, setting.default, describe(setting)).value
+            if value is not None:
+                return value
+            node.undeclare_parameter(setting.name)
         except (InvalidParameterTypeException, InvalidParameterValueException):
-            value = _override(node, setting)
+            pass
+        value = _override(node, setting)
         try:
             accepted = setting.check(value)
         except ValueError as error:
             self.problems[setting.name] = str(error)
             accepted = setting.default
-        return node.declare_parameter(setting.name, accepted, describe(setting), ignore_override=True).value
+        # With its default, for an empty list says nothing of its type.
+        node.declare_parameter(setting.name, setting.default, describe(setting), ignore_override=True)
+        node.set_parameters([_typed(setting, accepted)])
+        return accepted
+
+    def _give_types(self, parameters: Sequence[Parameter]) -> list[Parameter]:
+        """Return ``parameters`` with empty lists in their settings' types: ``ros2 param set`` sends any."""
+        return [
+            _typed(self._settings[item.name], []) if self._is_empty_list(item) else item
+            for item in parameters
+        ]
+
+    def _is_empty_list(self, item: Parameter) -> bool:
+        setting = self._settings.get(item.name)
+        return setting is not None and isinstance(setting.default, list) and _plain(item.value) == []
 
     def _on_set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         changes = {item.name: _plain(item.value) for item in parameters if item.name in self._settings}
@@ -112,11 +132,20 @@ def describe(setting: Setting) -> ParameterDescriptor:
 
 
 def _override(node: Node, setting: Setting) -> Any:
-    """Return the refused start-up value in its own type, without keeping it."""
+    """Return the refused start-up value in its own type, without keeping it.
+
+    rclpy hands on ``[]`` from a command line or a parameter file as a parameter that is not set; nothing else
+    arrives so.
+    """
     node.declare_parameter(setting.name, None, ParameterDescriptor(dynamic_typing=True))
     value = _plain(node.get_parameter(setting.name).value)
     node.undeclare_parameter(setting.name)
-    return value
+    return [] if value is None else value
+
+
+def _typed(setting: Setting, value: Any) -> Parameter:
+    """Return ``value`` as a parameter of the type that the setting's default has."""
+    return Parameter(setting.name, Parameter.Type.from_parameter_value(setting.default), value)
 
 
 def _plain(value: Any) -> Any:

@@ -14,9 +14,10 @@ from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN, Status
 from vla_iss_ros.ros.faults import Faults
 from vla_iss_ros.ros.gpu_memory import gpu_memory_values
 from vla_iss_ros.ros.inputs import Inputs
+from vla_iss_ros.ros.synchronisation import SILENT_SECONDS
 from vla_iss_ros.ros.worker import LatestSlot, Progress
 
-RECENT = 5.0
+RECENT = SILENT_SECONDS
 # Share of a camera's images that may be missing before it is worth a word; it clears by itself.
 TOO_MANY_LOST = 0.1
 REMEDY = "start the camera driver, not this node, with config/fastdds_shm.xml (docs/deployment.md) or lower its rate"
@@ -61,7 +62,8 @@ def judge(state: NodeState) -> tuple[bytes, str]:
     silent = time.monotonic() - progress.beat_at
     if silent > state.settings.hang_timeout:  # False for NaN: not busy
         return ERROR, f"the policy has not answered for {silent:.0f} s; restart the node if it hangs"
-    if progress.problem:
+    missing = _why_no_frame(state)
+    if progress.problem and not (missing and _without_frames(state)):
         return (ERROR if progress.broken else WARN), progress.problem
     bad = state.faults.recent(RECENT)
     if bad:
@@ -69,9 +71,8 @@ def judge(state: NodeState) -> tuple[bytes, str]:
     refused = state.inputs.connections.problems() if state.inputs is not None else {}
     if refused:
         return WARN, next(iter(refused.values()))
-    stopped = _silent_cameras(state)
-    if stopped:
-        return WARN, f"no image from {', '.join(stopped)}"
+    if missing:
+        return WARN, missing
     if not progress.done:
         return OK, "waiting for the first frame"
     return OK, f"{progress.done} frames done"
@@ -116,11 +117,34 @@ def camera_status(camera: str, inputs: Inputs, faults: Faults) -> Status:
     return Status(f"camera {camera}", OK, f"{rate:.1f} Hz{regions}{busy}", values)
 
 
-def _silent_cameras(state: NodeState) -> list[str]:
+def _why_no_frame(state: NodeState) -> str:
+    """Return which cameras are silent, or that the images of all never make a frame, else an empty text."""
     if state.inputs is None:
-        return []
-    now = time.monotonic()
-    return [camera for camera, seen in state.inputs.cameras.items() if not now - seen.arrived < RECENT]
+        return ""
+    now, synchroniser = time.monotonic(), state.inputs.synchroniser
+    silent = [camera for camera, seen in state.inputs.cameras.items() if not now - seen.arrived < RECENT]
+    if silent:
+        return f"no image from {', '.join(silent)}"
+    if not synchroniser.waited > RECENT:  # False for NaN: no image since the node became active
+        return ""
+    closest, slop = synchroniser.closest, state.settings.sync_slop
+    if not closest.seconds > slop:
+        return f"images of {', '.join(state.cameras)} come, but none of them make a complete frame"
+    first, second = closest.topics
+    return (
+        f"images of {first} and {second} are {_milliseconds(closest.seconds)} apart, "
+        f"sync_slop is {_milliseconds(slop)}: no frame is complete"
+    )
+
+
+def _without_frames(state: NodeState) -> bool:
+    """Return whether frames have stopped, so that a frame's problem is of the past."""
+    return state.inputs is not None and not time.monotonic() - state.inputs.synchroniser.completed_at < RECENT
+
+
+def _milliseconds(seconds: float) -> str:
+    # Finely enough that what lies just beyond the slop does not read like it.
+    return f"{1000 * seconds:.1f}".removesuffix(".0") + " ms"
 
 
 def _pipeline_values(state: NodeState) -> dict[str, Any]:
@@ -133,13 +157,18 @@ def _pipeline_values(state: NodeState) -> dict[str, Any]:
         "frames dropped": state.slot.dropped,
         "frames not usable": progress.skipped,
         "errors": progress.failed,
+        # In full also where the message is about something that is newer.
+        "problem of the last frame": progress.problem or "none",
         "age of the last frame done (s)": now - progress.done_at,
         "busy with a frame for (s)": now - progress.busy_since,
     }
     if state.inputs is not None:
         fallback = state.settings.instruction if state.settings else ""
         values["instruction"] = state.inputs.instruction(fallback)[:200]
-        values["stamps stepped back"] = state.inputs.synchroniser.stepped_back
+        synchroniser = state.inputs.synchroniser
+        values["age of the last complete frame (s)"] = now - synchroniser.completed_at
+        values["smallest distance of the cameras' stamps (s)"] = synchroniser.closest.seconds
+        values["stamps stepped back"] = synchroniser.stepped_back
         values["frames with an image that stood in"] = state.inputs.stood_in
         for topic, line in state.inputs.connections.problems().items():
             values[f"connection {topic}"] = line

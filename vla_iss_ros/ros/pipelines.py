@@ -51,15 +51,22 @@ class Waiters:
         self._answered = 0
         self._outcome = (False, "")
 
-    def ask(self, timeout: float, abandoned: Callable[[], bool]) -> tuple[bool, str]:
-        """Ask and wait for the answer; (False, why) when none came in time or waiting was ``abandoned``."""
+    def ask(
+        self, timeout: float, abandoned: Callable[[], bool], working: Callable[[], bool] = lambda: False
+    ) -> tuple[bool, str]:
+        """Ask and wait for the answer; (False, why) when none came in time or waiting was ``abandoned``.
+
+        ``timeout``: seconds without work; as long as ``working``, waiting goes on.
+        """
         with self._condition:
             self._asked += 1
             number, until = self._asked, time.monotonic() + timeout
             while self._answered < number:
                 if abandoned():
                     return False, "the node was stopped before the frame was explained"
-                if time.monotonic() >= until:
+                if working():
+                    until = time.monotonic() + timeout
+                elif time.monotonic() >= until:
                     self._answered = number
                     return False, f"no frame was explained within {timeout:g} s; see /diagnostics"
                 self._condition.wait(0.1)

@@ -10,11 +10,13 @@ from typing import Any
 from vla_iss_ros.iss.nmr import NuisanceMassRatio
 from vla_iss_ros.messages.stamps import SECOND
 from vla_iss_ros.ros.alarms import Alarm
-from vla_iss_ros.ros.diagnostics import WARN, Status
+from vla_iss_ros.ros.diagnostics import OK, WARN, Status
 from vla_iss_ros.ros.outputs import Result, describe
 
 STALE_SECONDS = 5.0
 STALE_FACTOR = 3.0
+# What the worker does with a frame, one after the other.
+WORK = ("decode", "explain", "attributions", "compare actions")
 
 
 def nmr_status(
@@ -29,7 +31,10 @@ def nmr_status(
     headline, explanation = result.headline, result.explanation
     age = time.monotonic() - result.frame.arrived
     level, message = result.level, describe(headline, explanation.samples)
-    if age > max(STALE_SECONDS, STALE_FACTOR * seconds.get("latency", 0.0)):
+    if math.isnan(headline.value) and level != OK:
+        message = f"{message}; earlier frames' level stands until frames can be judged again"
+    busy = sum(seconds.get(stage, 0.0) for stage in WORK)
+    if age > stale_after(seconds.get("latency", 0.0), busy, settings):
         # What it was about is over, so an old error is no more than a warning.
         level, message = WARN, f"stale, {age:.0f} s old: {message}"
     values: dict[str, Any] = {
@@ -64,8 +69,18 @@ def nmr_status(
     return Status("NMR", level, message, values)
 
 
+def stale_after(latency: float, busy: float, settings: Any) -> float:
+    """Return the age in seconds beyond which a result is old.
+
+    ``latency``: seconds from a frame's arrival to its result. ``busy``: of work on it, which ``max_rate`` and
+    ``duty_cycle`` set apart from the next frame's: a result is as old as that when the next one comes.
+    """
+    period = max(1 / settings.max_rate, busy / settings.duty_cycle)
+    return max(STALE_SECONDS, STALE_FACTOR * latency) + period
+
+
 def judge_nmr(headline: NuisanceMassRatio, alarm: Alarm, settings: Any) -> bytes:
-    """Return the level of ``alarm`` after NMR over chance; without an NMR there is nothing to judge."""
+    """Return the level of ``alarm`` after NMR over chance; a frame without an NMR leaves it as it is for a while."""
     ratio = headline.value / headline.chance if headline.chance > 0 else math.nan
     return alarm.update(
         ratio,

@@ -7,7 +7,11 @@ are held to one test suite.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 try:
@@ -20,6 +24,19 @@ Stamps = Mapping[str, int]
 
 QUEUE_SIZE = 10
 LARGE_JUMP = 1_000_000_000
+# A topic without a message for so many seconds is silent.
+SILENT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class ClosestSet:
+    """The closest that the stamps of all topics came to each other lately.
+
+    ``seconds``: between its oldest and its newest stamp, NaN before each topic has come; ``topics``: of those two.
+    """
+
+    seconds: float = math.nan
+    topics: tuple[str, str] = ("", "")
 
 
 class Matcher(Protocol):
@@ -79,7 +96,8 @@ class Synchroniser:
     """Hands out the newest complete sets of several topics, never an older one after a newer one.
 
     Stamps that go back (a bag that starts again) drop what was waiting from the future; ``on_jump`` hears of
-    jumps of more than a second. Not thread safe: feed it from one callback group.
+    jumps of more than a second. Not thread safe: feed it from one callback group. ``completed_at``, the monotonic time
+    of the last set or NaN, :attr:`waited` and :attr:`closest` may be read from anywhere.
     """
 
     def __init__(
@@ -108,6 +126,27 @@ class Synchroniser:
         self._stamps: dict[int, int] = {}
         self._emitted = -1
         self.stepped_back = 0
+        self._arrived: dict[str, float] = {}
+        self._recent: dict[str, deque[int]] = {each: deque(maxlen=QUEUE_SIZE) for each in self._names}
+        self._closest: dict[str, ClosestSet] = {}
+        self._waiting_since = math.nan
+        self.completed_at = math.nan
+
+    @property
+    def closest(self) -> ClosestSet:
+        """How close the stamps of the topics are: the closest set that the newest message of any of them is in."""
+        return min(self._closest.copy().values(), key=lambda each: each.seconds, default=ClosestSet())
+
+    @property
+    def waited(self) -> float:
+        """Seconds without a complete set while messages of every topic kept coming, NaN while those of one do not.
+
+        A topic that returns after a silence begins it anew.
+        """
+        now, arrived = time.monotonic(), self._arrived.copy()
+        if len(arrived) < len(self._names) or now - min(arrived.values()) > SILENT_SECONDS:
+            return math.nan
+        return now - self._waiting_since
 
     def add(self, name: str, stamp: int, message: Any) -> None:
         """Take in one message of topic ``name`` with its stamp in ns."""
@@ -115,6 +154,7 @@ class Synchroniser:
         self._last[name] = stamp
         if stamp < last:
             self._step_back(last, stamp)
+        self._note(name, stamp)
         self._stamps[id(message)] = stamp
         self._matcher.add(self._names.index(name), stamp, message)
         if self._missing_after is not None:
@@ -123,6 +163,19 @@ class Synchroniser:
                 self._stand_in(last, self._missing_after)
         waiting = {id(found) for queue in self._matcher.queues for found in queue.values()}
         self._stamps = {key: value for key, value in self._stamps.items() if key in waiting}
+
+    def _note(self, name: str, stamp: int) -> None:
+        """Keep what diagnostics tell of a stamp in ns of topic ``name``: its arrival, and how close others are."""
+        now = time.monotonic()
+        if not now - self._arrived.get(name, -math.inf) < SILENT_SECONDS:
+            self._waiting_since = now
+        self._arrived[name] = now
+        self._recent[name].append(stamp)
+        found = _closest_set({**self._recent, name: [stamp]})
+        if found is not None:
+            distance, *topics = found
+            first, second = sorted(topics, key=self._names.index)
+            self._closest[name] = ClosestSet(distance / 1e9, (first, second))
 
     def _stand_in(self, stamp: int, after: int) -> None:
         """Hand out a set in which last messages stand in for topics that are ``after`` ns behind ``stamp``."""
@@ -147,6 +200,11 @@ class Synchroniser:
         for queue in self._matcher.queues:
             for future in [other for other in queue if other > stamp + self._slop]:
                 del queue[future]
+        for stamps in self._recent.values():
+            kept = [other for other in stamps if other <= stamp + self._slop]
+            stamps.clear()
+            stamps.extend(kept)
+        self._closest = {}
         if last - stamp > LARGE_JUMP:
             self._on_jump((last - stamp) / 1e9)
 
@@ -161,4 +219,20 @@ class Synchroniser:
         if newest < self._emitted:
             return
         self._emitted = newest
+        self.completed_at = self._waiting_since = time.monotonic()
         self._on_set(messages, stamps)
+
+
+def _closest_set(stamps: Mapping[str, Iterable[int]]) -> tuple[int, str, str] | None:
+    """Return (distance in ns, topic of the oldest, of the newest) of the closest set of one stamp of each topic.
+
+    None where a topic has no stamp.
+    """
+    last: dict[str, int] = {}
+    best = None
+    for stamp, name in sorted((each, name) for name, found in stamps.items() for each in found):
+        last[name] = stamp
+        oldest = min(last, key=lambda each: last[each])
+        if len(last) == len(stamps) and (best is None or stamp - last[oldest] < best[0]):
+            best = (stamp - last[oldest], oldest, name)
+    return best

@@ -93,7 +93,7 @@ class Worker(Generic[Item]):
 
         ``work`` gets the item and a function that raises :class:`CancelledError` once the worker shall stop.
         ``period``: least seconds between two starts; ``rest``: least seconds from an end to the next start, told
-        how many seconds the work took. Both are asked anew each time.
+        how many seconds the work took. Both are asked anew while a pause lasts, so that it can become shorter.
         """
         self._slot, self._work, self._on_problem = slot, work, on_problem
         self._period, self._rest = period, rest
@@ -119,18 +119,26 @@ class Worker(Generic[Item]):
             raise CancelledError
 
     def _run(self) -> None:
-        next_start = time.monotonic()
+        started = ended = float("-inf")
         while not self._stop.is_set():
             # The rate is kept before an item is taken, so that what is taken is the newest there is.
-            if self._stop.wait(max(0.0, next_start - time.monotonic())):
-                return
+            left = self._pause_left(started, ended)
+            if left > 0:
+                self._stop.wait(min(left, self.POLL))
+                continue
             item = self._slot.take(self.POLL)
             if item is None:
                 continue
             started = time.monotonic()
             self._try(item)
             ended = time.monotonic()
-            next_start = max(started + self._period(), ended + self._rest(ended - started))
+
+    def _pause_left(self, started: float, ended: float) -> float:
+        """Return the seconds until the next start, after work from ``started`` to ``ended``."""
+        if ended == float("-inf"):
+            return 0.0
+        due = max(started + self._period(), ended + self._rest(ended - started))
+        return due - time.monotonic()
 
     def _try(self, item: Item) -> None:
         progress = self.progress

@@ -8,6 +8,7 @@ from typing import Any
 
 from vla_iss_ros.settings.definitions import ALL, BY_NAME
 from vla_iss_ros.settings.instruction import instruction_problem
+from vla_iss_ros.settings.shown import shown
 from vla_iss_ros.settings.transports import camera_transports
 
 
@@ -28,9 +29,9 @@ def check(values: Mapping[str, Any]) -> Any:
 
     Raises ValueError for an unknown name, a value out of range, or values that do not fit together.
     """
-    unknown = sorted(set(values) - set(BY_NAME))
+    unknown = [name for name in values if name not in BY_NAME]
     if unknown:
-        raise ValueError(f"unknown settings {unknown}; known: {', '.join(BY_NAME)}")
+        raise ValueError(f"unknown settings {shown(unknown)}; known: {', '.join(BY_NAME)}")
     settings = Settings(**{name: BY_NAME[name].check(value) for name, value in values.items()})
     _check_together(settings)
     return settings
@@ -55,9 +56,11 @@ def _check_together(settings: Any) -> None:
         _check_exact(settings)
     shared = set(settings.actor_labels) & set(settings.support_labels)
     if shared:
-        raise ValueError(f"labels {sorted(shared)} are in actor_labels and in support_labels; name each once")
+        raise ValueError(
+            f"labels {shown(sorted(shared))} are in actor_labels and in support_labels; name each once"
+        )
     if not settings.cameras or len(set(settings.cameras)) != len(settings.cameras):
-        raise ValueError(f"cameras must be different names and not empty, got {settings.cameras}")
+        raise ValueError(f"cameras must be different names and not empty, got {shown(settings.cameras)}")
     problem = instruction_problem(settings.instruction)
     if problem is not None:
         raise ValueError(problem[1])
