@@ -9,7 +9,8 @@ of both runs. They bound the ratio on free cores: one process takes as long as i
 take no less than all their CPU seconds spread over as many cores.
 
 One process uses other cores too, for decoding, learning, estimating and writing beside the policy. The full run prints
-what the workers bring against one process that is kept to a single core as well: what another core is worth.
+what the workers bring against one worker of the same engine, which has to be started as they have, and against one
+process that is kept to a single core: what another core is worth.
 """
 
 from __future__ import annotations
@@ -92,6 +93,11 @@ def main() -> None:
         f"on free cores {options.workers} workers / 1 is at most {computed * options.workers / several.own:.2f}"
     )
     if not options.quick:
+        worker = measure(make_engine(options.engine, workers=1), stride)[0].wall
+        print(
+            f"{worker:.1f} s in 1 worker of engine {options.engine}; "
+            f"{options.workers} workers / that = {worker / several.wall:.2f}"
+        )
         alone = seconds_on_one_core()
         print(
             f"{alone:.1f} s in one process on one core; "

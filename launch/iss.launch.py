@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from ament_index_python.packages import get_package_share_directory
 from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
@@ -14,9 +13,11 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 from lifecycle_msgs.msg import Transition
 
 from vla_iss_ros.settings import BY_NAME
+from vla_iss_ros.settings.parameter_files import parameter_of
 
 SHARE = Path(get_package_share_directory("vla_iss_ros"))
 
@@ -81,8 +82,28 @@ ARGUMENTS = [
         "action_type",
         default_value="",
         choices=["", "float32_multi_array", "joint_trajectory"],
-        description="Type of action_topic: std_msgs/Float32MultiArray or trajectory_msgs/JointTrajectory; empty: the "
-        "parameter file's.",
+        description="Type of action_topic and of what policy_node publishes: std_msgs/Float32MultiArray or "
+        "trajectory_msgs/JointTrajectory; empty: the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "allow_pickle",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Also load exported policies of kind pt2, which run whatever code they hold; empty: the parameter "
+        "file's.",
+    ),
+    DeclareLaunchArgument(
+        "allow_remote_code",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Run the Python files in a policy's directory; empty: the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "allow_unshared_noise",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Also take a stochastic policy that cannot be given its sampling noise; empty: the parameter "
+        "file's.",
     ),
     DeclareLaunchArgument(
         "autostart",
@@ -113,16 +134,22 @@ ARGUMENTS = [
 ]
 
 
-def cameras_of(argument: str, params_file: str) -> list[str]:
-    """Return the cameras that the argument names, else the parameter file's, else the package's default."""
-    if argument.strip():
-        return [camera.strip() for camera in argument.split(",") if camera.strip()]
-    sections = yaml.safe_load(Path(params_file).read_text(encoding="utf-8")) or {}
-    for section in sections.values():
-        named = (section or {}).get("ros__parameters", {}).get("cameras")
-        if named:
-            return [str(camera) for camera in named]
-    return list(BY_NAME["cameras"].default)
+# Passed on where they are given.
+TEXTS = ("policy", "image_transport", "action_type")
+SWITCHES = ("allow_pickle", "allow_remote_code", "allow_unshared_noise")
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names between the commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def cameras_of(node: str, argument: str, params_file: str) -> list[str]:
+    """Return the cameras that the argument names, else those that the file gives ``node``, else the default ones."""
+    given = names_in(argument) or parameter_of(Path(params_file), node, "cameras")
+    # What is no list of names is refused by the node, which says why.
+    usable = isinstance(given, list) and given
+    return [str(camera) for camera in given] if usable else list(BY_NAME["cameras"].default)
 
 
 def topic_of_each_camera(argument: str, text: str, cameras: list[str]) -> dict[str, str]:
@@ -135,13 +162,10 @@ def topic_of_each_camera(argument: str, text: str, cameras: list[str]) -> dict[s
     return dict(zip(cameras, topics, strict=True))
 
 
-def nodes(context: LaunchContext) -> list[Action]:
-    """Return the nodes, with the arguments' values filled in, and what brings them up where that is wanted."""
-    value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
-    cameras = cameras_of(value["cameras"], value["params_file"])
+def remappings_of(value: dict[str, str], cameras: list[str]) -> list[tuple[str, str]]:
+    """Return the remappings of a node with these cameras, from the arguments' values."""
     images = topic_of_each_camera("image_topics", value["image_topics"], cameras)
     regions = topic_of_each_camera("region_topics", value["region_topics"], cameras)
-
     remappings = [(f"~/input/{camera}/image", topic) for camera, topic in images.items()]
     remappings += [(f"~/input/{camera}/regions", topic) for camera, topic in regions.items()]
     remappings += [
@@ -150,31 +174,40 @@ def nodes(context: LaunchContext) -> list[Action]:
     ]
     if value["action_topic"]:
         remappings.append(("~/input/action", value["action_topic"]))
+    return remappings
 
-    shared = {
-        "cameras": cameras,
-        "use_sim_time": value["use_sim_time"] == "true",
-        **{name: value[name] for name in ("policy", "image_transport") if value[name]},
-    }
-    if value["autostart"]:
-        shared["autostart"] = value["autostart"] == "true"
+
+def parameters_of(value: dict[str, str]) -> dict[str, str | bool | list[str]]:
+    """Return the parameters that both nodes have and an argument gives; all else is the parameter file's."""
+    parameters: dict[str, str | bool | list[str]] = {name: value[name] for name in TEXTS if value[name]}
+    parameters |= {name: value[name] == "true" for name in (*SWITCHES, "autostart") if value[name]}
+    if names_in(value["cameras"]):
+        parameters["cameras"] = names_in(value["cameras"])
+    return {**parameters, "use_sim_time": value["use_sim_time"] == "true"}
+
+
+def nodes(context: LaunchContext) -> list[Action]:
+    """Return the nodes, with the arguments' values filled in, and what brings them up where that is wanted."""
+    value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
     by_events = value["autostart"] == "launch"
-    # policy_node needs neither.
-    own = {name: value[name] for name in ("donors", "action_type") if value[name]}
+    outer = context.launch_configurations.get("ros_namespace")
+    namespace = make_namespace_absolute(prefix_namespace(outer, value["namespace"]))
 
     def node(name: str, **parameters: str) -> Node:
+        cameras = cameras_of(prefix_namespace(namespace, name), value["cameras"], value["params_file"])
         return (LifecycleNode if by_events else Node)(
             package="vla_iss_ros",
             executable=name,
             name=name,
             namespace=value["namespace"],
-            parameters=[value["params_file"], {**shared, **parameters}],
-            remappings=remappings,
+            parameters=[value["params_file"], {**parameters_of(value), **parameters}],
+            remappings=remappings_of(value, cameras),
             arguments=["--ros-args", "--log-level", value["log_level"]],
             output="screen",
         )
 
-    started = [node("iss_node", **own)]
+    # policy_node replaces nothing, so it needs no donors.
+    started = [node("iss_node", **({"donors": value["donors"]} if value["donors"] else {}))]
     if value["run_policy"] == "true":
         started.append(node("policy_node"))
     return [*started, *(action for node in started for action in brought_up(node))] if by_events else started

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +15,9 @@ pytest.importorskip("launch_ros", reason="launch_ros comes with a ROS installati
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.utilities import perform_substitutions
+from launch_ros.events.lifecycle import StateTransition
+from launch_ros.utilities.evaluate_parameters import evaluate_parameter_dict
+from lifecycle_msgs.msg import TransitionEvent
 
 LAUNCH = Path(__file__).resolve().parents[1] / "launch"
 FILES = sorted(LAUNCH.glob("*.launch.py"))
@@ -44,6 +49,14 @@ def remappings_of(node) -> dict[str, str]:
         perform_substitutions(context, source): perform_substitutions(context, target)
         for source, target in node._Node__remappings
     }
+
+
+def parameters_of(node) -> dict:
+    """Return the parameters that a node is given one by one, not by a file."""
+    context = LaunchContext()
+    (given,) = (each for each in node._Node__parameters if isinstance(each, dict))
+    evaluated = evaluate_parameter_dict(context, given)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in evaluated.items()}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -96,7 +109,60 @@ def test_replay_refuses_a_bag_that_is_not_there(tmp_path):
 @pytest.mark.parametrize(("player", "count"), [("bag_player", 2), ("ros2bag", 2)])
 def test_replay_ends_with_the_bag(tmp_path, player, count):
     module = load("replay.launch.py")
-    assert len(module.processes(context_with(module, bag=str(tmp_path), player=player))) == count
+    started = module.processes(context_with(module, bag=str(tmp_path), player=player))
+    assert len(started) == count
+    assert isinstance(started[0].event_handler, module.OnProcessExit)
+
+
+def test_ros2_bag_is_played_once_all_nodes_are_active_and_no_second_time():
+    module = load("replay.launch.py")
+    player = module.make_player("ros2bag", "/bag", 1.0, False, 2)
+    assert [part[0].text for part in player.cmd[7:9]] == ["--delay", "0.5"]
+    handler = module.once_active(["iss_node", "policy_node"], player).event_handler
+    context, loop = LaunchContext(), asyncio.new_event_loop()
+    context._set_asyncio_loop(loop)
+
+    def after(executable, goal):
+        message = TransitionEvent()
+        message.transition.label = goal
+        message.goal_state.label = goal
+        event = StateTransition(action=SimpleNamespace(node_executable=executable), msg=message)
+        if not handler.matches(event):
+            return []
+        context._push_locals()
+        entities = handler.handle(event, context)
+        found = [action for entity in entities for action in entity.execute(context) or []]
+        context._pop_locals()
+        return found
+
+    assert after("iss_node", "inactive") == []
+    assert after("iss_node", "active") == []
+    assert after("other_node", "active") == []
+    assert after("policy_node", "active") == [player]
+    assert after("iss_node", "active") == []
+    loop.close()
+
+
+@pytest.mark.parametrize(("player", "autostart"), [("ros2bag", "launch"), ("bag_player", "")])
+def test_launch_activates_the_nodes_where_it_must_know_of_it(player, autostart):
+    module = load("replay.launch.py")
+    (explain,) = (
+        entity
+        for entity in module.generate_launch_description().entities
+        if isinstance(entity, module.IncludeLaunchDescription)
+    )
+    passed = dict(explain.launch_arguments)
+    context = context_with(module, bag="/bag", player=player)
+    assert perform_substitutions(context, [passed["autostart"]]) == autostart
+
+
+@pytest.mark.parametrize(("loop", "sim_time"), [("false", True), ("true", False)])
+def test_a_record_is_on_the_bags_time_unless_that_comes_again(tmp_path, loop, sim_time):
+    module = load("replay.launch.py")
+    context = context_with(module, bag=str(tmp_path), record="/record", loop=loop)
+    recorder = module.processes(context)[0]
+    assert recorder.node_executable == "output_recorder"
+    assert parameters_of(recorder) == {"bag": "/record", "use_sim_time": sim_time}
 
 
 def test_replay_passes_on_only_arguments_that_both_files_have():
@@ -122,21 +188,72 @@ def test_the_parameter_file_rules_where_no_argument_is_given(tmp_path):
     module = load("iss.launch.py")
     (node,) = module.nodes(context_with(module, params_file=str(parameters)))
     assert remappings_of(node)["~/input/left/image"] == "left/image/compressed"
-    given = node._Node__parameters[1]
-    keys = {perform_substitutions(LaunchContext(), key) for key in given}
-    assert keys == {"cameras", "use_sim_time"}
-    assert module.cameras_of("a, b", str(parameters)) == ["a", "b"]
-    (node,) = module.nodes(
+    assert parameters_of(node) == {"use_sim_time": False}
+    given = {"donors": "/donors", "action_type": "joint_trajectory", "policy": "exported:/policy"}
+    nodes = module.nodes(
         context_with(
             module,
             params_file=str(parameters),
-            donors="/donors",
+            cameras="a, b",
             autostart="false",
-            action_type="joint_trajectory",
+            allow_pickle="true",
+            allow_remote_code="false",
+            run_policy="true",
+            **given,
         )
     )
-    keys = {perform_substitutions(LaunchContext(), key) for key in node._Node__parameters[1]}
-    assert keys == {"cameras", "use_sim_time", "donors", "autostart", "action_type"}
+    switches = {"allow_pickle": True, "allow_remote_code": False, "autostart": False, "use_sim_time": False}
+    assert parameters_of(nodes[0]) == {**given, **switches, "cameras": ["a", "b"]}
+    assert set(remappings_of(nodes[1])) >= {"~/input/a/image", "~/input/b/image"}
+    assert parameters_of(nodes[1]) == {
+        **{name: value for name, value in given.items() if name != "donors"},
+        **switches,
+        "cameras": ["a", "b"],
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """
+/left/iss_node: {ros__parameters: {cameras: [front, wrist]}}
+/right/iss_node: {ros__parameters: {cameras: [top]}}
+/**/policy_node: {ros__parameters: {cameras: [head]}}
+""",
+        """
+left: {iss_node: {ros__parameters: {cameras: [front, wrist]}}}
+right: {iss_node: {ros__parameters: {cameras: [top]}}, "*": {ros__parameters: {device: cpu}}}
+"/**": {policy_node: {ros__parameters: {cameras: [head]}}}
+""",
+    ],
+    ids=["full names", "nested"],
+)
+def test_each_node_has_the_topics_of_the_cameras_that_the_file_gives_it(tmp_path, text):
+    parameters = tmp_path / "robots.yaml"
+    parameters.write_text(text)
+    module = load("iss.launch.py")
+
+    def cameras(robot, outer=None):
+        context = context_with(module, namespace=robot, params_file=str(parameters), run_policy="true")
+        if outer:
+            context.launch_configurations["ros_namespace"] = outer
+        found = []
+        for node in module.nodes(context):
+            assert parameters_of(node) == {"use_sim_time": False}
+            images = [name for name in remappings_of(node) if name.endswith("/image")]
+            found.append([name.split("/")[2] for name in images])
+        return found
+
+    assert cameras("left") == [["front", "wrist"], ["head"]]
+    assert cameras("right") == [["top"], ["head"]]
+    assert cameras("", outer="/right") == [["top"], ["head"]]
+    assert cameras("right", outer="hall") == [["front", "wrist"], ["head"]]  # the package's own
+
+
+def test_a_parameter_file_that_is_not_there_is_named(tmp_path):
+    module = load("iss.launch.py")
+    with pytest.raises(ValueError, match=r"params_file must be a ROS parameter file, cannot read '.*none"):
+        module.nodes(context_with(module, params_file=str(tmp_path / "none.yaml")))
 
 
 def test_two_robots_have_namespaces_and_relative_topics_of_their_own():
@@ -166,11 +283,7 @@ def test_lifecycle_events_bring_the_nodes_up():
     kinds = [type(handler).__name__ for handler in handlers]
     assert kinds == ["OnProcessStart", "OnStateTransition", "OnStateTransition"] * 2
     # The nodes must not start themselves as well.
-    given = {
-        perform_substitutions(LaunchContext(), key): value
-        for key, value in started[0]._Node__parameters[1].items()
-    }
-    assert given["autostart"] is False
+    assert parameters_of(started[0])["autostart"] is False
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -178,5 +291,7 @@ def test_what_is_one_of_a_few_has_choices(path):
     for argument in load(path.name).ARGUMENTS:
         if argument.name in ("rviz", "loop", "run_policy", "use_sim_time", "exit_at_end", "diagnostics"):
             assert argument.choices == ["true", "false"]
-        if argument.name in ("image_transport", "autostart", "player", "log_level"):
+        if argument.name in ("image_transport", "autostart", "player", "log_level", "action_type"):
             assert len(argument.choices) > 1
+        if argument.name.startswith("allow_"):
+            assert argument.choices == ["", "true", "false"]

@@ -1,10 +1,15 @@
 """The viewers' layouts hang together; that their topics exist is tested with the running nodes."""
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-CONFIG = Path(__file__).parents[1] / "config"
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / "config"
+READERS = {".json": json.loads, ".xml": ElementTree.fromstring, ".rviz": yaml.safe_load}
 
 
 def leaves(layout):
@@ -22,6 +27,20 @@ def test_every_panel_of_the_foxglove_layout_has_one_place():
     assert sorted(placed) == sorted(panels)
     for panel in panels.values():
         assert all(path["enabled"] for path in panel.get("paths", ()))
+
+
+def test_the_documented_command_makes_layouts_of_other_cameras():
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    files = re.search(r"for file in (.+); do", text)[1].split()
+    (command,) = re.findall(r"sed '(.+)' \$share/\$file", text)
+    assert len(files) == 3
+    for file in files:
+        layout = (ROOT / file).read_text(encoding="utf-8")
+        for pattern, name in re.findall(r"s/(.+?)/(.+?)/g", command):
+            assert re.search(pattern, layout)
+            layout = re.sub(pattern, name, layout)
+        assert not re.search("front|wrist", layout, re.IGNORECASE)
+        assert READERS[Path(file).suffix](layout)
 
 
 def test_every_splitter_of_the_plotjuggler_layout_has_as_many_parts_as_it_says():

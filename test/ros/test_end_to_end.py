@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from harness import CAMERAS, PATIENCE, stamp_of
-from tiny_bag import FRAMES, REMAPPINGS, stamps, write_bag
+from tiny_bag import FRAMES, REMAPPINGS, START, STEP, stamps, write_bag
 
 from vla_iss_ros.bags.reader import Bag
 
@@ -17,7 +17,10 @@ def recording(launch, probe, small, checkpoint, tmp_path_factory):
     directory = tmp_path_factory.mktemp("recording")
     output = directory / "output"
     recorder = launch(
-        "output_recorder", bag=str(output), topics='["/diagnostics", "/instruction std_msgs/msg/String"]'
+        "output_recorder",
+        bag=str(output),
+        topics='["/diagnostics", "/instruction std_msgs/msg/String"]',
+        use_sim_time=True,
     )
     node = launch("iss_node", *REMAPPINGS, **{**small, "image_reliability": "reliable"})
     policy = launch(
@@ -56,6 +59,18 @@ def test_outputs_are_recorded_with_the_headers_of_their_inputs(recording):
     for topic in ("/iss_node/output/nmr", "/iss_node/output/chart", "/policy_node/output/action_chunk"):
         assert len(received[topic]) > FRAMES
     assert received["/instruction"][0].message.data == "press the button"
+
+
+def test_what_is_logged_on_simulated_time_lines_up_with_the_played_bag(recording):
+    last = stamps(1)[-1]
+    with Bag(recording) as bag:
+        messages = list(bag.messages())
+    assert len(messages) > FRAMES
+    assert all(START <= each.stamp <= last for each in messages)
+    overlays = [each for each in messages if each.topic.endswith("/overlay")]
+    # A picture is logged when its image had been played, give or take what /clock is late.
+    assert overlays
+    assert all(each.stamp > stamp_of(each.message) - STEP for each in overlays)
 
 
 def test_both_nodes_diagnostics_are_recorded(recording):

@@ -6,13 +6,56 @@ import torch
 from vla_iss_ros.ros.gpu_memory import gpu_memory_values, limit_gpu_memory
 
 
+class FakeCuda:
+    """Notes what share every GPU has."""
+
+    def __init__(self, current=0):
+        self.shares, self._current = {}, current
+
+    def current_device(self):
+        return self._current
+
+    def set_per_process_memory_fraction(self, fraction, device):
+        assert isinstance(device, int)  # torch.cuda takes no device without an index
+        self.shares[device] = fraction
+
+
+@pytest.fixture(autouse=True)
+def _without_limit():
+    yield
+    limit_gpu_memory(0.0, torch.device("cpu"), FakeCuda())
+
+
 def test_the_share_is_handed_to_the_allocator_of_that_device():
-    calls = []
-    cuda = SimpleNamespace(set_per_process_memory_fraction=lambda *given: calls.append(given))
-    limit_gpu_memory(0.25, torch.device("cuda:1"), cuda)
-    assert calls == [(0.25, torch.device("cuda:1"))]
+    cuda = FakeCuda()
     limit_gpu_memory(0.0, torch.device("cuda:1"), cuda)
-    assert len(calls) == 1
+    assert cuda.shares == {}
+    limit_gpu_memory(0.25, torch.device("cuda:1"), cuda)
+    assert cuda.shares == {1: 0.25}
+
+
+def test_a_device_without_an_index_is_the_present_one():
+    cuda = FakeCuda(current=2)
+    limit_gpu_memory(0.5, torch.device("cuda"), cuda)
+    assert cuda.shares == {2: 0.5}
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "cuda:0", "cpu"])
+def test_no_share_lifts_an_earlier_one_and_only_once(device):
+    cuda = FakeCuda()
+    limit_gpu_memory(0.25, torch.device("cuda:1"), cuda)
+    limit_gpu_memory(0.0, torch.device(device), cuda)
+    assert cuda.shares == {1: 1.0}
+    cuda.shares.clear()
+    limit_gpu_memory(0.0, torch.device(device), cuda)
+    assert cuda.shares == {}
+
+
+def test_a_share_of_another_gpu_takes_the_place_of_an_earlier_one():
+    cuda = FakeCuda()
+    limit_gpu_memory(0.25, torch.device("cuda:1"), cuda)
+    limit_gpu_memory(0.5, torch.device("cuda:0"), cuda)
+    assert cuda.shares == {0: 0.5, 1: 1.0}
 
 
 def test_a_share_of_no_gpu_is_refused():

@@ -44,17 +44,17 @@ class FakeExplanation:
     standard_error_map = contrast_map
 
 
-def publish(listened, value=0.25, regions=True):
-    node = FakeNode(listened)
-    outputs = Outputs(node, ("front",))
+def publish(listened=(), value=0.25, regions=True, outputs=None, stamp=10**9, arrived=0.0, **values):
+    node = outputs._node if outputs else FakeNode(set(listened))
+    outputs = outputs or Outputs(node, ("front",))
     image = Image()
     image.header.frame_id = "front_camera"
-    frame = SimpleNamespace(images={"front": image}, stamp=10**9)
+    frame = SimpleNamespace(images={"front": image}, stamp=stamp, arrived=arrived, stood_in=frozenset())
     observation = SimpleNamespace(images={"front": np.zeros((24, 32, 3), np.uint8)}, instruction="press it")
     found = RegionMap({"front": np.zeros((24, 32), np.uint8)}) if regions else None
     headline = NuisanceMassRatio(10, value, chance=0.5, reason="" if value == value else "no regions")
     explanation = FakeExplanation()
-    outputs.publish(Result(frame, observation, found, explanation, headline), check({}), lambda: None)
+    outputs.publish(Result(frame, observation, found, explanation, headline), check(values), lambda: None)
     return node, explanation, outputs
 
 
@@ -121,3 +121,44 @@ def test_the_state_in_the_picture_is_short(reason, stopped, text):
         headline=SimpleNamespace(reason=reason), explanation=SimpleNamespace(stop_reason=stopped)
     )
     assert module._state(result) == text
+
+
+@pytest.mark.parametrize(("span", "rate"), [(120.0, 10), (3600.0, 10), (86400.0, 0.5)])
+def test_the_chart_has_its_whole_span_in_a_bounded_number_of_points(monkeypatch, span, rate):
+    drawn = []
+
+    def draw(series, *_, **__):
+        drawn.append([seconds for seconds, *_ in series])
+        return np.zeros((9, 16, 3), np.uint8)
+
+    monkeypatch.setattr(module, "draw_chart", draw)
+    outputs = Outputs(FakeNode({"chart"}), ("front",))
+    headline = NuisanceMassRatio(10, 0.25, chance=0.5)
+    first, count = 1_700_000_000, round(1.1 * span * rate)
+    for index in range(count):
+        outputs._keep_point(first + index / rate, headline, span)
+        assert len(outputs._points) <= module.CHART_POINTS + 1
+    last = first + count / rate
+    publish(outputs=outputs, stamp=round(last * 1e9), chart_seconds=span)
+    (times,) = drawn
+    assert times[-1] == last
+    longest = 2 * max(1 / rate, span / module.CHART_POINTS)
+    assert last - span <= times[0] <= last - span + longest
+    assert max(np.diff(times)) <= longest
+
+
+def test_the_marker_goes_when_the_result_is_stale(monkeypatch):
+    outputs = Outputs(FakeNode({"marker"}), ("front",))
+
+    def lifetime(now, latency):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+        publish(outputs=outputs, arrived=now - latency, max_rate=10.0)
+        message = outputs._node.published[-1][1].lifetime
+        return message.sec + message.nanosec / 1e9
+
+    assert lifetime(100.0, latency=0.5) == pytest.approx(5.0 + 0.1)
+    assert lifetime(100.2, latency=0.5) == pytest.approx(5.0 + 0.2)
+    assert lifetime(100.4, latency=4.0) == pytest.approx(12.0 + 0.2)
+    # A pause of the cameras says nothing of when the next result is due, two such distances do.
+    assert lifetime(3600.0, latency=0.5) == pytest.approx(5.0 + 0.2)
+    assert lifetime(3608.0, latency=0.5) == pytest.approx(5.0 + 8.0)

@@ -1,15 +1,22 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from harness import CAMERAS, STATE_NAMES, Robot
 from layouts import shown
+from rcl_interfaces.srv import ListParameters
 from std_msgs.msg import Float32MultiArray, String
 
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.messages.actions import decode_actions
 from vla_iss_ros.messages.images import decode_image
 from vla_iss_ros.policies.loading import load_policy
+from vla_iss_ros.ros.policy_node import SETTINGS
+from vla_iss_ros.settings import BY_NAME
 
+REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
 NODE = "/policy_node"
 PIPELINE = f"{NODE}: pipeline"
 
@@ -100,6 +107,15 @@ def test_it_has_no_label_topics_and_its_own_status(node, probe):
     topics = [name for name, _ in probe.node.get_subscriber_names_and_types_by_node("policy_node", "/")]
     assert not [name for name in topics if "regions" in name]
     assert probe.status(f"{NODE}: actions")[2]["horizon"] == "8"
+
+
+def test_the_reference_lists_its_parameters(node, probe):
+    listed = re.search(r"`policy_node` has these of them:(.*?)\.\n", REFERENCE, re.DOTALL)[1]
+    names = set(re.findall(r"`(\w+)`", listed))
+    assert names == set(SETTINGS)
+    declared = probe.call(ListParameters, f"{NODE}/list_parameters", ListParameters.Request()).result.names
+    ours = {name for name in declared if name in BY_NAME}
+    assert ours == names
 
 
 @pytest.mark.parametrize("layout", ["plotjuggler"])

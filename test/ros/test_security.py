@@ -9,6 +9,7 @@ import pytest
 from harness import CAMERAS, PATIENCE, Process, Robot
 
 from vla_iss_ros.ros.diagnostics import printable
+from vla_iss_ros.settings import BY_NAME
 
 POLICY = ElementTree.parse(Path(__file__).parents[2] / "config" / "sros2_policy.xml").getroot()
 # Subscribed to under use_sim_time alone; /parameter_events by rclpy's time source, where it is there.
@@ -28,7 +29,7 @@ def allowed(node, kind, verb):
 def nodes(launch, probe, checkpoint):
     policy = {"policy": f"builtin:{checkpoint}", "cameras": str(list(CAMERAS))}
     started = {
-        "iss_node": launch("iss_node", **policy, baseline="mean_colour"),
+        "iss_node": launch("iss_node", **policy, baseline="mean_colour", attributions="all"),
         "policy_node": launch("policy_node", **policy),
     }
     for name in started:
@@ -36,6 +37,17 @@ def nodes(launch, probe, checkpoint):
             lambda name=name: probe.value(f"/{name}: pipeline", "state") == "active", f"active {name}"
         )
     return started
+
+
+def test_the_policy_allows_the_topics_of_every_attribution():
+    attributions = set(BY_NAME["attributions"].choices) - {"none", "all"}
+    assert attributions
+    published = allowed("iss_node", "topics", "publish")
+    for camera in CAMERAS:
+        for name in attributions:
+            assert {
+                f"/iss_node/output/{camera}/{name}/{kind}" for kind in ("overlay", "saliency")
+            } < published
 
 
 def names(probe, method, node):

@@ -20,6 +20,36 @@ def encode_actions(chunk: np.ndarray, array_type: Any, layout_type: Any, dimensi
     follow std_msgs: the first one is the size of all, T * A. Raises ValueError for another shape or values
     that are not finite.
     """
+    values = _checked(chunk)
+    steps, size = values.shape
+    dimensions = [
+        dimension_type(label=TIME, size=steps, stride=steps * size),
+        dimension_type(label=ACTION, size=size, stride=size),
+    ]
+    return array_type(layout=layout_type(dim=dimensions, data_offset=0), data=fill_buffer(array_type, values))
+
+
+def encode_trajectory(
+    chunk: np.ndarray, names: Sequence[str], stamp: Any, trajectory_type: Any, point_type: Any
+) -> Any:
+    """Return ``chunk`` float32 [T, A] as a JointTrajectory whose points have the positions of ``names``.
+
+    ``stamp``: builtin_interfaces/Time of the frame that it answers. The two types are rclpy's classes of
+    JointTrajectory and JointTrajectoryPoint. A policy does not say how far its steps are apart, so time_from_start
+    stays 0. Raises ValueError as :func:`encode_actions` does, and for names that do not match.
+    """
+    values = _checked(chunk)
+    if len(names) != values.shape[1]:
+        raise ValueError(
+            f"action chunk must have one number for each of {', '.join(names)}, got {values.shape[1]}"
+        )
+    message = trajectory_type(joint_names=list(names))
+    message.header.stamp = stamp
+    message.points = [point_type(positions=[float(value) for value in step]) for step in values]
+    return message
+
+
+def _checked(chunk: np.ndarray) -> np.ndarray:
     values = np.asarray(chunk, np.float32)
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"action chunk must be [T, A] and not empty, got {list(values.shape)}")
@@ -27,12 +57,7 @@ def encode_actions(chunk: np.ndarray, array_type: Any, layout_type: Any, dimensi
         raise ValueError(
             f"action chunk must be finite, got {int((~np.isfinite(values)).sum())} values that are not"
         )
-    steps, size = values.shape
-    dimensions = [
-        dimension_type(label=TIME, size=steps, stride=steps * size),
-        dimension_type(label=ACTION, size=size, stride=size),
-    ]
-    return array_type(layout=layout_type(dim=dimensions, data_offset=0), data=fill_buffer(array_type, values))
+    return values
 
 
 def decode_actions(message: Any) -> np.ndarray:

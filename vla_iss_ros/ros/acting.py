@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from builtin_interfaces.msg import Time
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import Float32MultiArray, MultiArrayDimension, MultiArrayLayout
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from vla_iss_ros.messages.actions import encode_actions
+from vla_iss_ros.messages.actions import encode_actions, encode_trajectory
+from vla_iss_ros.messages.stamps import stamp_from_nanoseconds
+from vla_iss_ros.ros.agreement import TYPES
 from vla_iss_ros.ros.decoding import Decoder
 from vla_iss_ros.ros.diagnostics import OK, WARN, Status
 from vla_iss_ros.ros.inputs import Frame
 from vla_iss_ros.ros.loading import load_fitting_policy
 
 STALE_SECONDS = 5.0
+
+
+def _array(chunk: np.ndarray, names: Sequence[str], stamp: int) -> Float32MultiArray:
+    return encode_actions(chunk, Float32MultiArray, MultiArrayLayout, MultiArrayDimension)
+
+
+def _trajectory(chunk: np.ndarray, names: Sequence[str], stamp: int) -> JointTrajectory:
+    time_stamp = stamp_from_nanoseconds(stamp, Time)
+    return encode_trajectory(chunk, names, time_stamp, JointTrajectory, JointTrajectoryPoint)
+
+
+# What becomes of (chunk float32 [T, A], names of its actions, the frame's stamp in ns), by the setting action_type.
+ENCODERS: Mapping[str, Callable[[np.ndarray, Sequence[str], int], Any]] = {
+    "float32_multi_array": _array,
+    "joint_trajectory": _trajectory,
+}
 
 
 class ActingPipeline:
@@ -31,9 +52,10 @@ class ActingPipeline:
         """Load the policy; raises ValueError in one line when something is missing."""
         self.policy = load_fitting_policy(settings)
         self._node = node
+        self._encode = ENCODERS[settings.action_type]
         self._generator = torch.Generator().manual_seed(settings.seed)
         self._publisher = node.create_lifecycle_publisher(
-            Float32MultiArray,
+            TYPES[settings.action_type],
             "~/output/action_chunk",
             QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -63,9 +85,7 @@ class ActingPipeline:
             actions.require_finite()
             chunk = actions.physical[0].to("cpu", torch.float32).numpy()
         check()
-        self._publisher.publish(
-            encode_actions(chunk, Float32MultiArray, MultiArrayLayout, MultiArrayDimension)
-        )
+        self._publisher.publish(self._encode(chunk, self.policy.spec.action_names, frame.stamp))
         now = time.monotonic()
         seconds = {"decode": decoded - started, "policy": now - decoded, "latency": now - frame.arrived}
         with self._lock:

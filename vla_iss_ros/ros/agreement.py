@@ -32,7 +32,7 @@ from vla_iss_ros.ros.connections import Connections
 from vla_iss_ros.ros.diagnostics import OK, WARN, Status
 from vla_iss_ros.ros.faults import Faults
 from vla_iss_ros.ros.inputs import Frame
-from vla_iss_ros.ros.result_status import stale_after
+from vla_iss_ros.ros.staleness import stale_after
 
 TASK = "policy agreement"
 TYPES = {"float32_multi_array": Float32MultiArray, "joint_trajectory": JointTrajectory}

@@ -6,20 +6,27 @@ from typing import Any
 
 import torch
 
+# Indices of GPUs with a limit: the allocator keeps it for the life of the process, beyond the policy it was set for.
+_limited: set[int] = set()
+
 
 def limit_gpu_memory(fraction: float, device: torch.device, cuda: Any = torch.cuda) -> None:
-    """Let torch's allocator take at most ``fraction`` of the memory of ``device``; 0 changes nothing.
+    """Let torch's allocator take at most ``fraction`` of the memory of ``device``; 0 is without limit.
 
-    What exceeds it fails as if the GPU were full, which halves the batch. CUDA's own context (some hundred MB) is not
-    in it. Raises ValueError for a device without such a limit.
+    An earlier limit goes, of whatever GPU. What exceeds it fails as if the GPU were full, which halves the batch.
+    CUDA's own context (some hundred MB) is not in it. Raises ValueError for a device without such a limit.
     """
-    if fraction == 0:
-        return
-    if device.type != "cuda":
+    if fraction and device.type != "cuda":
         raise ValueError(
             f"gpu_memory_fraction {fraction:g} needs a CUDA device and the policy is on {device}; set it to 0"
         )
-    cuda.set_per_process_memory_fraction(fraction, device)
+    while _limited:
+        cuda.set_per_process_memory_fraction(1.0, _limited.pop())
+    if fraction:
+        # A device without its index is refused.
+        index = cuda.current_device() if device.index is None else device.index
+        cuda.set_per_process_memory_fraction(fraction, index)
+        _limited.add(index)
 
 
 def gpu_memory_values(device: torch.device, cuda: Any = torch.cuda) -> dict[str, float]:

@@ -22,7 +22,11 @@ DEPTH = 100
 
 
 class OutputRecorder(Node):
-    """Subscribes to topics as they appear; the bag has its name once the recording has ended well."""
+    """Subscribes to topics as they appear; the bag has its name once the recording has ended well.
+
+    Messages are logged by the node's clock. On simulated time that stands at 0 until /clock comes: of what came before,
+    each topic's last message is logged at the first time that is known, and the rest is left out.
+    """
 
     # A recording is worth more than a quick end; closing writes the index.
     longest_end = 20.0
@@ -46,6 +50,8 @@ class OutputRecorder(Node):
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._failed: set[str] = set()
+        self._early: dict[str, tuple[str, bytes]] = {}
+        self._left_out = 0
         self._group = MutuallyExclusiveCallbackGroup()
         self._writer: BagWriter | None = BagWriter(path, overwrite=self.get_parameter("overwrite").value)
         self._writer.__enter__()
@@ -59,10 +65,13 @@ class OutputRecorder(Node):
 
     def close(self) -> None:
         """Close the bag and give it its name."""
+        stamp = self.get_clock().now().nanoseconds
         with self._lock:
-            writer, self._writer = self._writer, None
-            if writer is None:
+            if self._writer is None:
                 return
+            if stamp:
+                self._write_early(stamp)
+            writer, self._writer = self._writer, None
             try:
                 writer.__exit__(None, None, None)
             except (BagError, OSError) as error:
@@ -71,6 +80,15 @@ class OutputRecorder(Node):
                 return
         total = sum(self._counts.values())
         self.get_logger().info(f"recorded {total} messages of {len(self._counts)} topics to '{writer.path}'")
+        early = self._left_out + len(self._early)
+        if not stamp and early:
+            self.exit_status = 1
+            self.get_logger().error(
+                f"{early} messages came and no /clock, so none could be logged; publish /clock or set use_sim_time to "
+                "false"
+            )
+        elif early:
+            self.get_logger().info(f"{early} messages from before the first /clock were left out")
 
     def _declare(self, name: str, default: Any, text: str) -> None:
         self.declare_parameter(name, default, ParameterDescriptor(description=text, read_only=True))
@@ -129,12 +147,29 @@ class OutputRecorder(Node):
         with self._lock:
             if self._writer is None:
                 return
-            try:
-                self._writer.write_raw(topic, kind, bytes(data), stamp)
-            except BagError as error:
-                self._give_up(topic, error)
+            if stamp:
+                self._write_early(stamp)
+                self._write(topic, kind, bytes(data), stamp)
                 return
-            self._counts[topic] += 1
+            if not self._early:
+                self.get_logger().info("waiting for /clock")
+            # The last one alone: a latched message counts on, a status is out of date with the next.
+            self._left_out += topic in self._early
+            self._early[topic] = (kind, bytes(data))
+
+    def _write_early(self, stamp: int) -> None:
+        early, self._early = self._early, {}
+        for topic, (kind, data) in early.items():
+            self._write(topic, kind, data, stamp)
+
+    def _write(self, topic: str, kind: str, data: bytes, stamp: int) -> None:
+        assert self._writer is not None
+        try:
+            self._writer.write_raw(topic, kind, data, stamp)
+        except BagError as error:
+            self._give_up(topic, error)
+            return
+        self._counts[topic] += 1
 
     def _give_up(self, topic: str, error: ValueError) -> None:
         if topic not in self._failed:

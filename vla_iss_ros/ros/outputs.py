@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNodeMixin
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -23,14 +26,16 @@ from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.messages.encoding import encode_compressed_image, encode_image
 from vla_iss_ros.messages.word_saliency import encode_words
 from vla_iss_ros.render.chart import draw_chart
-from vla_iss_ros.render.overlay import LEVEL_COLOURS, Legend, Scale, draw_overlay, draw_regions
+from vla_iss_ros.render.overlay import LEVEL_COLOURS, STOOD_IN, Legend, Scale, draw_overlay, draw_regions
 from vla_iss_ros.render.text import FOREGROUND, with_interval
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN
 from vla_iss_ros.ros.inputs import Frame
 from vla_iss_ros.ros.shrinking import shrink
+from vla_iss_ros.ros.staleness import stale_after
 
 LEVEL_WORDS = {WARN: "warning", ERROR: "error"}
 CHART_SIZE = (640, 240)
+# Several to a pixel of the chart's width, however long its span.
 CHART_POINTS = 4096
 TEXT_HEIGHT = 0.05
 # A burst of pictures can overflow the shared memory of the middleware, and a reliable reader asks for what it missed
@@ -58,7 +63,8 @@ class Outputs:
         self._publishers: list[Any] = []
         self._scale = Scale()
         self._scale_setting = 0.0
-        self._points: deque[tuple[float, float, float, float]] = deque(maxlen=CHART_POINTS)
+        self._points: deque[tuple[float, float, float, float]] = deque()
+        self._marked: deque[float] = deque(maxlen=3)
         try:
             self._advertise(cameras)
         except Exception:  # such as a QoS override that does not exist
@@ -88,6 +94,7 @@ class Outputs:
     def reset(self) -> None:
         """Forget the chart and the colour scale."""
         self._points.clear()
+        self._marked.clear()
         self._scale.reset()
 
     def wanted(self) -> bool:
@@ -113,7 +120,7 @@ class Outputs:
             check()
             self._publish_regions(result, camera, message.header)
         self._publish_chart(result, settings)
-        self._publish_marker(result)
+        self._publish_marker(result, settings)
 
     def _publisher(self, kind: Any, name: str, depth: int) -> Any:
         publisher = self._node.create_lifecycle_publisher(
@@ -186,10 +193,8 @@ class Outputs:
         self._regions[camera].publish(encode_image(picture, header, Image, "rgb8"))
 
     def _publish_chart(self, result: Result, settings: Any) -> None:
-        headline, seconds = result.headline, result.frame.stamp / 1e9
-        if self._points and seconds < self._points[-1][0]:
-            self._points.clear()
-        self._points.append((seconds, headline.value, headline.low, headline.high))
+        headline = result.headline
+        self._keep_point(result.frame.stamp / 1e9, headline, settings.chart_seconds)
         if _wanted(self._chart):
             picture = draw_chart(
                 tuple(self._points),
@@ -201,7 +206,19 @@ class Outputs:
             )
             self._chart.publish(encode_image(picture, _first_header(result), Image, "rgb8"))
 
-    def _publish_marker(self, result: Result) -> None:
+    def _keep_point(self, seconds: float, headline: NuisanceMassRatio, span: float) -> None:
+        """Take in a point of the chart and keep those of ``span`` seconds, of each CHART_POINTS-th of it the newest."""
+        if self._points and seconds < self._points[-1][0]:
+            self._points.clear()
+        step = span / CHART_POINTS
+        if self._points and seconds // step == self._points[-1][0] // step:
+            self._points.pop()
+        self._points.append((seconds, headline.value, headline.low, headline.high))
+        while self._points[0][0] < seconds - span:
+            self._points.popleft()
+
+    def _publish_marker(self, result: Result, settings: Any) -> None:
+        self._marked.append(time.monotonic())
         if not _wanted(self._marker):
             return
         marker = Marker(
@@ -213,7 +230,15 @@ class Outputs:
         marker.color.r, marker.color.g, marker.color.b = (part / 255 for part in colour)
         marker.color.a = 1.0
         marker.text = describe(result.headline, result.explanation.samples)
+        marker.lifetime = Duration(seconds=self._lifetime(result, settings)).to_msg()
         self._marker.publish(marker)
+
+    def _lifetime(self, result: Result, settings: Any) -> float:
+        """Return the seconds after which a viewer shall drop a result that no other has followed: when it is stale."""
+        latency = self._marked[-1] - result.frame.arrived
+        # The shorter of the last two distances, for one may hold a pause of the cameras.
+        apart = min((after - before for before, after in pairwise(self._marked)), default=0.0)
+        return stale_after(latency, apart * settings.duty_cycle, settings)
 
 
 def describe(headline: NuisanceMassRatio, samples: int) -> str:
@@ -234,7 +259,7 @@ def _legend(result: Result, camera: str, adapts: bool) -> Legend:
         high=headline.high,
         chance=headline.chance,
         samples=explanation.samples,
-        state=_state(result),
+        state=STOOD_IN if camera in result.frame.stood_in else _state(result),
         adapts=adapts,
         level=LEVEL_WORDS.get(result.level, ""),
         words=_words(result),

@@ -12,9 +12,8 @@ from vla_iss_ros.messages.stamps import SECOND
 from vla_iss_ros.ros.alarms import Alarm
 from vla_iss_ros.ros.diagnostics import OK, WARN, Status
 from vla_iss_ros.ros.outputs import Result, describe
+from vla_iss_ros.ros.staleness import stale_after
 
-STALE_SECONDS = 5.0
-STALE_FACTOR = 3.0
 # What the worker does with a frame, one after the other.
 WORK = ("decode", "explain", "attributions", "compare actions")
 
@@ -67,16 +66,6 @@ def nmr_status(
     values["stamp (s)"] = "{}.{:09d}".format(*divmod(result.frame.stamp, SECOND))
     values["instruction"] = result.observation.instruction[:200]
     return Status("NMR", level, message, values)
-
-
-def stale_after(latency: float, busy: float, settings: Any) -> float:
-    """Return the age in seconds beyond which a result is old.
-
-    ``latency``: seconds from a frame's arrival to its result. ``busy``: of work on it, which ``max_rate`` and
-    ``duty_cycle`` set apart from the next frame's: a result is as old as that when the next one comes.
-    """
-    period = max(1 / settings.max_rate, busy / settings.duty_cycle)
-    return max(STALE_SECONDS, STALE_FACTOR * latency) + period
 
 
 def judge_nmr(headline: NuisanceMassRatio, alarm: Alarm, settings: Any) -> bytes:
