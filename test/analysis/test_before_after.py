@@ -1,9 +1,10 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
-from vla_iss_ros.analysis.before_after import compare, different_methods, draw_changes
+from vla_iss_ros.analysis.before_after import compare, different_meanings, draw_changes, other_labels
 from vla_iss_ros.analysis.frame_table import EffectFigures, FrameRow, RatioFigures
 
 
@@ -46,5 +47,56 @@ def test_undefined_stays_undefined_with_its_reason():
     assert nmr.before.reason == "no defined value"
 
 
-def test_other_settings_are_named():
-    assert different_methods({"samples": 64, "grid": 7}, {"samples": 128, "grid": 7}) == ["samples: 64, 128"]
+def test_interpolated_frames_do_not_count():
+    values = np.random.default_rng(2).uniform(0, 1, 90)
+    strided = [dataclasses.replace(row, explained=row.stamp % 3 == 0) for row in rows(values)]
+    nmr = compare(strided, rows(values), 10, 0)[0]
+    assert nmr.before.count == 30
+    assert nmr.before.value == pytest.approx(values[::3].mean())
+
+
+IDENTITY = {
+    "policy hash": "a", "policy": "builtin", "donors hash": "d", "samples": 64, "grid": 7, "actor_labels": (1,),
+    "support_labels": (2,), "stride": 1, "frames a segment": 16, "regions": None, "sources": {"before": {}},
+}  # fmt: skip
+LABELS = {"files": {"front": "a.png"}, "robot names": ["arm"], "labels": [1, 2], "fingerprint": "x"}
+
+
+def test_policies_and_recordings_may_differ():
+    other = {**IDENTITY, "policy": "builtin:x", "policy hash": "b", "sources": {"after": {}}}
+    assert different_meanings(IDENTITY, other) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"samples": 128}, ["samples was 64 and is now 128"]),
+        ({"donors hash": "e"}, ["donors hash was 'd' and is now 'e'"]),
+        ({"stride": 3, "frames a segment": 48}, ["stride was 1 and is now 3"]),
+        (
+            {"actor_labels": (2,), "support_labels": (1,)},
+            ["actor_labels was (1,) and is now (2,)", "support_labels was (2,) and is now (1,)"],
+        ),
+        ({"missing_camera": "hold"}, ["missing_camera was 'wait' and is now 'hold'"]),
+    ],
+)
+def test_what_changes_the_meaning_is_named(change, named):
+    assert different_meanings(IDENTITY, {**IDENTITY, **change}) == named
+
+
+def test_labels_may_lie_elsewhere_but_must_mean_the_same():
+    before = {**IDENTITY, "regions": LABELS}
+    elsewhere = {**IDENTITY, "regions": {**LABELS, "files": {"front": "b.png"}, "fingerprint": "y"}}
+    assert different_meanings(before, elsewhere) == []
+    assert other_labels(before, elsewhere) == [
+        "files: front was 'a.png' and is now 'b.png'",
+        "fingerprint was 'x' and is now 'y'",
+    ]
+    wrist = {**IDENTITY, "regions": {**LABELS, "files": {"wrist": "a.png"}, "robot names": []}}
+    assert different_meanings(before, wrist) == [
+        "regions: robot names was ['arm'] and is now []",
+        "regions: cameras was ['front'] and is now ['wrist']",
+    ]
+    (none,) = different_meanings(before, IDENTITY)
+    assert none.startswith("regions was {")
+    assert other_labels(before, IDENTITY) == []

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from large_tables import peak_below
 
-from vla_iss_ros.analysis.bootstrap import mean_interval
+from vla_iss_ros.analysis.bootstrap import DrawnMeans, interval_note, mean_interval
 
 
 def rng(seed=0):
@@ -94,3 +95,99 @@ def test_wrong_arguments_are_named():
         mean_interval([np.ones(3)], rng(), block=0)
     with pytest.raises(ValueError, match=r"level must be in \(0, 1\), got 95"):
         mean_interval([np.ones(3)], rng(), level=95)
+
+
+def episodes_of(generator, repetitions, episodes, frames, likeness, between):
+    """Return episodes whose frames follow an AR(1) of deviation 1 around a mean of their own, [repetitions, ...]."""
+    noise = generator.normal(size=(repetitions, episodes, frames))
+    series = np.empty_like(noise)
+    series[..., 0] = noise[..., 0]
+    for frame in range(1, frames):
+        series[..., frame] = (
+            likeness * series[..., frame - 1] + math.sqrt(1 - likeness**2) * noise[..., frame]
+        )
+    return series + between * generator.normal(size=(repetitions, episodes, 1))
+
+
+def coverage(series, generator):
+    found = [mean_interval(list(each), generator, draws=400) for each in series]
+    return sum(each.low <= 0 <= each.high for each in found) / len(found)
+
+
+@pytest.mark.parametrize(
+    ("likeness", "between"),
+    [(0.9, 0.7), (0.9, 0.0), (0.5, 1.0), (0.0, 3.0)],
+    ids=["alike within and apart", "alike within", "apart", "episodes alone"],
+)
+def test_coverage_over_episodes_is_near_the_level(likeness, between):
+    # Where the spread of 12 episodes is all there is, a percentile interval covers 91 %: it is 1.96 standard errors
+    # wide where 11 degrees of freedom want 2.20 sqrt(12 / 11). Where frames alone vary, their noise counts twice.
+    generator = rng(5)
+    assert 0.90 <= coverage(episodes_of(generator, 600, 12, 60, likeness, between), generator) <= 0.98
+
+
+@pytest.mark.parametrize(("episodes", "covered"), [(2, 0.65), (4, 0.82), (8, 0.89)])
+def test_few_episodes_cover_less_as_the_documentation_says(episodes, covered):
+    generator = rng(7)
+    found = coverage(episodes_of(generator, 600, episodes, 60, 0.9, 0.7), generator)
+    assert found == pytest.approx(covered, abs=0.04)
+
+
+def test_noise_within_episodes_that_do_not_differ_counts_twice():
+    values = rng(3).normal(size=(200, 50))
+    found = mean_interval(list(values), rng())
+    once = 2 * 1.96 * values.std() / math.sqrt(values.size)
+    assert 1.2 * once < found.high - found.low < 1.5 * once
+
+
+def test_episodes_are_drawn_as_well():
+    # Within the episodes nothing varies: the mean of two draws from {0, 1} is 0, 1/2 or 1.
+    result = mean_interval([np.zeros(30), np.ones(30)], rng())
+    assert (result.value, result.low, result.high, result.episodes) == (0.5, 0.0, 1.0, 2)
+
+
+def test_an_episode_without_a_value_is_none():
+    segments = [np.array([0.0, 2.0, 4.0, 2.0]), np.full(7, math.nan)]
+    with_it, without = (mean_interval(some, rng()) for some in (segments, segments[:1]))
+    assert with_it == without
+    assert with_it.episodes == 1
+
+
+def test_a_single_defined_value_among_many_has_no_interval():
+    result = mean_interval([np.array([math.nan, 0.3, math.nan, math.nan])], rng())
+    assert result.value == 0.3
+    assert math.isnan(result.low)
+    assert result.reason == "a single defined value"
+
+
+def test_quantities_over_the_same_frames_are_paired():
+    base = rng(4).normal(size=(5, 40))
+    pairs = [np.stack([each, each + 0.5], axis=1) for each in base]
+    drawn = DrawnMeans.of(pairs, rng())
+    apart = drawn.difference(1, 0)
+    assert apart.value == pytest.approx(0.5)
+    assert (apart.low, apart.high) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert drawn.above(1, 0) == 1
+    assert drawn.above(1, 1) == 0.5
+    assert drawn.interval(0).low < 0 < drawn.interval(0).high + 0.5
+
+
+def test_gaps_are_left_out_as_if_they_were_drawn_and_empty():
+    # Blocks of one: each draw is the mean of what it hits, of 0, 3 and nothing.
+    result = mean_interval([np.array([0.0, math.nan, 3.0])] * 2, rng(), block=1)
+    assert (result.value, result.count, result.low, result.high) == (1.5, 4, 0.0, 3.0)
+
+
+def test_a_long_series_is_drawn_in_little_memory():
+    values = rng(6).normal(size=626_250)
+    with peak_below(90):
+        result = mean_interval([values], rng(), draws=200)
+    assert result.high - result.low == pytest.approx(2 * 1.96 / math.sqrt(len(values)), rel=0.25)
+
+
+def test_the_note_says_what_is_not_in_the_interval():
+    assert "how much another episode would differ is not in them" in interval_note(1)
+    assert "how much another episode would differ is not in them" in interval_note(30, 1)
+    assert "Of 3 episodes they are too narrow" in interval_note(3)
+    assert "too narrow" not in interval_note(12)
+    assert all("drift of a noisy map" in interval_note(number) for number in (1, 3, 12))

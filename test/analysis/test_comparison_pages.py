@@ -7,7 +7,7 @@ import pytest
 from vla_iss_ros.analysis.before_after import Change
 from vla_iss_ros.analysis.bootstrap import MeanInterval
 from vla_iss_ros.analysis.comparison_pages import changes_page, ranking_page
-from vla_iss_ros.analysis.ranking import Ranked
+from vla_iss_ros.analysis.ranking import Paired, Ranked
 from vla_iss_ros.analysis.report_page import interval_plot
 
 NONE = MeanInterval(math.nan, math.nan, math.nan, 0, "no regions <b>")
@@ -59,6 +59,25 @@ def test_a_ranking_begins_with_the_answer(below, said):
 def test_one_policy_is_compared_with_nothing():
     page = ranking_page([Ranked("a", LOW, 0.4, NONE, math.nan, 0.2)], 10, {})
     assert "There is nothing, or too little, to compare it with." in page
+
+
+def test_of_three_policies_every_pair_is_in_a_table():
+    names = ("a", "b", "<c>")
+    ranked = [
+        Ranked(
+            name, LOW, 0.4, HIGH, 0.9, 0.2,
+            {other: Paired(MeanInterval(0.1 * (y - x), -0.5, 0.5, 40), 0.3) for y, other in enumerate(names) if y != x},
+        )
+        for x, name in enumerate(names)
+    ]  # fmt: skip
+    page = ranking_page(ranked, 10, {})
+    Balanced(page)
+    found = text_of(page)
+    pairs = found[found.index("Every pair") :]
+    assert "1. a - 0.10 [-0.50, 0.50] 0.30 0.20 [-0.50, 0.50] 0.30" in pairs
+    assert "3. &lt;c&gt; -0.20 [-0.50, 0.50] 0.30 -0.10" in pairs
+    assert "each policy for itself" in found
+    assert "Every pair" not in ranking_page(ranked[:2], 10, {})
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from bag_factory import sample_messages, write_bag
-from recorded_run import analysed, order
+from processes import processes_of_session, wait_until
+from recorded_run import SMALL, analysed, order
 
 from vla_iss_ros.analysis.bag_analysis import TableSink, analyse
 from vla_iss_ros.analysis.process_engine import ProcessEngine
@@ -42,6 +45,23 @@ def test_two_workers_one_of_them_killed_give_what_one_process_gives(tmp_path, mo
             assert left.ratios[10].value == right.ratios[10].value
             for camera in one.cameras:
                 assert np.array_equal(one.contrast(left, camera), two.contrast(right, camera))
+
+
+def test_workers_end_with_the_process_that_is_killed(tmp_path):
+    bag = write_bag(tmp_path / "tiny", sample_messages((1,) * 8))
+    command = [sys.executable, "-m", "vla_iss_ros.cli.analyze_bag", str(bag), "--out", str(tmp_path / "out")]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    process = subprocess.Popen(
+        [*command, "--engine", "processes", "--workers", "2"],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until(lambda: list(tmp_path.glob("out/pieces/*.piece")) or process.poll() is not None, 120)
+    assert len(processes_of_session(process.pid)) > 2
+    process.kill()
+    process.wait()
+    wait_until(lambda: not processes_of_session(process.pid))
 
 
 def test_bad_numbers_are_refused():

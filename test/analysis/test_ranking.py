@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from vla_iss_ros.analysis.frame_table import FrameRow, RatioFigures
-from vla_iss_ros.analysis.ranking import rank
+from vla_iss_ros.analysis.ranking import draw_ranking, rank
 
 
-def rows(values, reason=""):
+def rows(values, reason="", stride=1, first=0):
     return [
         FrameRow(
-            "bag", "bag/0", place, place, 0.1 * place, "", True, "p", chance=0.5, reason=reason,
+            "bag", "bag/0", place, first + place, 0.1 * place, "", place % stride == 0, "p", chance=0.5, reason=reason,
             ratios={10: RatioFigures(value)}, timings={"policy": 0.25},
         )
         for place, value in enumerate(values)
@@ -43,3 +43,44 @@ def test_equal_policies_are_a_toss_up():
 def test_without_common_frames_it_says_why():
     with pytest.raises(ValueError, match="under every policy: no regions: none"):
         rank({"a": rows([math.nan], "no regions: none"), "b": rows([0.5])}, 10, 0)
+
+
+def test_every_policy_is_compared_with_every_other_on_the_same_draws():
+    base = np.random.default_rng(2).uniform(0.3, 0.5, 90)
+    runs = {"b": base + 0.1, "c": base + 0.3, "a": base}
+    ranked = rank({name: rows(values) for name, values in runs.items()}, 10, 0)
+    assert [each.policy for each in ranked] == ["a", "b", "c"]
+    first, second, last = ranked
+    assert list(first.others) == ["b", "c"]
+    apart = first.others["c"]
+    assert [apart.difference.value, apart.difference.low, apart.difference.high] == pytest.approx([0.3] * 3)
+    assert apart.below == 1
+    assert last.others["a"].difference.value == pytest.approx(-0.3)
+    assert last.others["a"].below == 0
+    assert (second.difference, second.below) == (second.others["c"].difference, second.others["c"].below)
+    assert draw_ranking(ranked, 10).startswith(b"\x89PNG")
+    assert draw_ranking(ranked[:1], 10).startswith(b"\x89PNG")
+
+
+def test_interpolated_frames_do_not_count():
+    values = np.random.default_rng(3).uniform(0, 1, 60)
+    (all_of_them,) = rank({"a": rows(values[::3])}, 10, 0)
+    (strided,) = rank({"a": rows(values, stride=3)}, 10, 0)
+    assert strided.nmr == all_of_them.nmr
+    assert strided.nmr.count == 20
+
+
+def test_frames_are_matched_by_stamp_in_any_order():
+    values = np.random.default_rng(4).uniform(0, 1, 50)
+    later = [each for each in reversed(rows(values[10:] + 1, first=10))]
+    first, last = rank({"a": rows(values), "b": later}, 10, 0)
+    assert first.nmr.count == 40
+    assert first.difference.low == pytest.approx(1)
+    assert last.nmr.value == pytest.approx(values[10:].mean() + 1)
+
+
+def test_one_frame_is_a_mean_without_an_interval():
+    first, _ = rank({"a": rows([0.2]), "b": rows([0.4])}, 10, 0)
+    assert first.difference.value == pytest.approx(0.2)
+    assert math.isnan(first.below)
+    assert math.isnan(first.nmr.low)

@@ -4,12 +4,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from bag_factory import sample_messages, write_bag
+from processes import processes_of_session, wait_until
 from recorded_run import SMALL, analysed, order
 
 from vla_iss_ros.analysis import ray_engine
@@ -45,13 +44,6 @@ def table_and_maps(directory, _, metadata):
 def rows_without_times(directory):
     rows = [row.flat() for row in read_table(RunDirectory(directory).parquet)]
     return [{name: repr(value) for name, value in row.items() if "seconds_" not in name} for row in rows]
-
-
-def wait_until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true"
-        time.sleep(0.05)
 
 
 def tasks_of(source, count=1):
@@ -176,20 +168,6 @@ def test_an_address_without_a_cluster_is_named(monkeypatch):
         list(RayEngine(address=f"127.0.0.1:{port}").run(tasks_of(Deadly())))
 
 
-def processes_of_group(group):
-    """Return the numbers of living processes of a session, read from /proc."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[3]) == group and fields[0] != "Z":
-                found.append(int(entry))
-    return found
-
-
 def test_ctrl_c_ends_ray_and_loses_nothing(bag, tmp_path):
     out = tmp_path / "out"
     settings = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
@@ -206,7 +184,7 @@ def test_ctrl_c_ends_ray_and_loses_nothing(bag, tmp_path):
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert "interrupted; what is finished is in" in said
-    wait_until(lambda: not processes_of_group(process.pid))
+    wait_until(lambda: not processes_of_session(process.pid))
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("pieces/*.piece")}
     assert kept
     outcome = analysed(bag, out)

@@ -177,5 +177,17 @@ def test_the_description_changes_with_the_bag(tmp_path):
     path = write_bag(tmp_path / "bag", sample_messages((2,)))
     before = source(path).describe()
     assert before["topics"]["images"]["front"] == "/front/image/compressed"
-    (path / "more").write_text("x")
+    (path / "analysis").mkdir()
+    (path / "analysis" / "analysis.mcap").write_text("x")
+    (path / "notes.txt").write_text("x")
+    assert source(path).describe() == before
+    (path / "more.mcap").write_text("x")
+    assert source(path).describe()["fingerprint"] != before["fingerprint"]
+
+
+def test_the_description_of_a_single_file_changes_with_it(tmp_path):
+    path = write_bag(tmp_path / "bag", sample_messages((2,))) / "bag.mcap"
+    before = source(path).describe()
+    assert source(path).describe() == before
+    path.write_bytes(b"x")
     assert source(path).describe()["fingerprint"] != before["fingerprint"]

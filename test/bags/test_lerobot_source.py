@@ -142,7 +142,9 @@ def test_a_truncated_video_is_named(tmp_path):
         ({"codebase_version": "v1.6"}, r"has version v1\.6; v2\.0, v2\.1 and v3\.x can be read"),
         ({"codebase_version": None}, "has version None"),
         ({"features": None}, "cannot read the data set"),
-        ({"fps": 0}, r"fps must be above 0, got 0\.0"),
+        ({"fps": 0}, r"fps must be in \[0\.001, 1e\+06\], got 0"),
+        ({"fps": 1e-300}, r"fps must be in .*, got 1e-300"),
+        ({"chunks_size": 0}, r"tiny': chunks_size must be in \[1, inf\], got 0"),
         ({"data_path": "../{episode_index:06d}.parquet"}, "leads out of the data set"),
         ({"video_path": "{video_key.__class__}.mp4"}, "has fields that the format does not know"),
         ({"data_path": "{episode_index:999999999d}"}, "has fields that the format does not know"),
@@ -179,6 +181,9 @@ def test_it_describes_itself_and_notices_changes(tmp_path):
     before = source(root).describe()
     assert json.loads(json.dumps(before)) == before
     assert before["kind"] == "LeRobot"
+    (root / "analysis").mkdir()
+    (root / "analysis" / "frames.parquet").write_text("x")
+    assert source(root).describe() == before
     (root / "meta/tasks.jsonl").write_text('{"task_index": 0, "task": "another"}\n')
     assert source(root).describe()["fingerprint"] != before["fingerprint"]
     _, found, problems = read(root)
@@ -187,3 +192,52 @@ def test_it_describes_itself_and_notices_changes(tmp_path):
     _, found, problems = read(root, instruction="stand in")
     assert found[-1][1].observation.instruction == "stand in"
     assert not problems
+
+
+@pytest.mark.parametrize("length", ["Infinity", "NaN", "-1", "1e18"])
+def test_an_episode_of_an_impossible_length_is_refused(tmp_path, length):
+    root = write_dataset(tmp_path / "tiny")
+    path = root / "meta/episodes.jsonl"
+    path.write_text(path.read_text().replace('"length": 5', f'"length": {length}'))
+    with pytest.raises(BagError, match=r"tiny': an episode's length must be in \[0, 1e\+07\], got "):
+        read(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("length", 2**62), ("videos/observation.images.wrist/from_timestamp", float("inf"))]
+)
+def test_impossible_numbers_in_the_table_of_episodes_are_refused(tmp_path, name, value):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    root = write_dataset(tmp_path / "tiny", "v3.0")
+    path = root / "meta/episodes/chunk-000/file-000.parquet"
+    rows = pq.read_table(path).to_pylist()
+    rows[1][name] = value
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    with pytest.raises(BagError, match=rf"tiny': .*{name.rpartition('/')[2]}.* must be in \[0, 1e"):
+        read(root)
+
+
+def test_tasks_pass_the_check_of_instructions(tmp_path):
+    root = write_dataset(tmp_path / "tiny")
+    # A half surrogate, which JSON can spell and UTF-8 cannot write, and white space.
+    tasks = [r'{"task_index": 0, "task": "pick \ud800"}', r'{"task_index": 1, "task": " put\n it  down"}']
+    (root / "meta/tasks.jsonl").write_text("\n".join(tasks))
+    plan, found, problems = read(root)
+    assert plan.problems == {
+        r"instruction: control character in a task, first in 0 ('pick \ud800')": 1,
+    }
+    assert problems == {"instruction: none": 5}
+    assert {frame.observation.instruction for _, frame in found} == {"", "put it down"}
+    _, found, problems = read(root, instruction="stand in")
+    assert found[0][1].observation.instruction == "stand in"
+    assert not problems
+
+
+def test_refused_tasks_are_counted_by_reason(tmp_path):
+    root = write_dataset(tmp_path / "tiny")
+    tasks = [{"task_index": number, "task": "x" * 5000} for number in range(3)]
+    (root / "meta/tasks.jsonl").write_text("\n".join(map(json.dumps, tasks)))
+    plan, _, _ = read(root)
+    assert plan.problems == {f"instruction: too long in a task, first in 0 ('{'x' * 40}')": 3}

@@ -4,11 +4,12 @@ import pytest
 from bag_factory import sample_messages, write_bag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mcap.writer import Writer as McapWriter
 from message_factory import TYPESTORE, String
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from vla_iss_ros.bags.errors import BagError
-from vla_iss_ros.bags.reader import Bag
+from vla_iss_ros.bags.reader import Bag, Stretch
 from vla_iss_ros.bags.writer import BagWriter
 
 
@@ -119,3 +120,50 @@ def test_no_damaged_file_crashes(sample, changes):
         assert len(text.splitlines()) == 1
     finally:
         file.write_bytes(original)
+
+
+def write_unchunked(path, stamps):
+    """Write an MCAP as the storage preset "fastwrite" does: messages in the file itself, none in chunks."""
+    with path.open("wb") as file:
+        writer = McapWriter(file, use_chunking=False)
+        writer.start(profile="ros2")
+        schema = writer.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
+        channel = writer.register_channel("/text", "cdr", schema)
+        for stamp in stamps:
+            data = bytes(TYPESTORE.serialize_cdr(String(f"text {stamp}"), "std_msgs/msg/String"))
+            writer.add_message(channel, stamp, data, stamp)
+        writer.finish()
+    return path
+
+
+def test_a_file_without_an_index_is_read_and_says_so(tmp_path, sample):
+    path = write_unchunked(tmp_path / "bag.mcap", range(10))
+    with Bag(path) as bag:
+        assert "it has no index" in bag.advice
+        assert "'mcap recover'" in bag.advice
+        assert [each.stamp for each in bag.messages()] == list(range(10))
+        assert [each.stamp for each in bag.raw_messages(None, 3, 6)] == [3, 4, 5]
+        assert [each.message.data for each in bag.messages(None, Stretch(8, 20))] == ["text 8", "text 9"]
+    with Bag(sample) as bag:
+        assert bag.advice == ""
+
+
+def test_a_file_without_an_index_is_not_read_beyond_the_stretch(tmp_path):
+    second = 10**9
+    path = write_unchunked(tmp_path / "bag.mcap", [second * each for each in range(10)])
+    data = path.read_bytes()
+    # A record of an impossible size, which whoever reads as far stumbles over.
+    record = data.rindex(b"text 9") - 8 - 22 - 9
+    assert data[record] == 5
+    path.write_bytes(data[: record + 1] + bytes(8) + data[record + 9 :])
+    with Bag(path) as bag:
+        stamps = [each.stamp for each in bag.raw_messages(None, 2 * second, 5 * second)]
+        assert stamps == [2 * second, 3 * second, 4 * second]
+        with pytest.raises(BagError, match="Invalid message record length"):
+            list(bag.raw_messages())
+
+
+def test_disorder_in_a_file_without_an_index_is_refused(tmp_path):
+    path = write_unchunked(tmp_path / "bag.mcap", [0, 1, 6, 3, 7])
+    with Bag(path) as bag, pytest.raises(BagError, match="not in timestamp order"):
+        list(bag.raw_messages(None, 0, 5))

@@ -5,7 +5,7 @@ from message_factory import String, compressed
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics
 from vla_iss_ros.bags.reader import Bag
-from vla_iss_ros.bags.topic_guess import guess_topics, topics_in_words
+from vla_iss_ros.bags.topic_guess import check_topics, guess_topics, topics_in_words
 
 NAMES = ["hand_x", "hand_y", "hand_z", "gripper"]
 
@@ -51,3 +51,23 @@ def test_what_cannot_be_told_is_asked_for(tmp_path):
         BagError, match=r"camera 'wrist' .*its image topics: /front, /other, /third; .*--image"
     ):
         guess(tmp_path, [image("/front"), image("/other"), image("/third")])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"state": "/typo"}, r"bag' has no topic '/typo' \(state\); see --state-topic; its topics: /end_eff"),
+        (
+            {"instruction": "/typo"},
+            r"'/typo' \(instruction\); see --instruction-topic; its topics: .*/instruc",
+        ),
+        ({"episode": "/typo"}, r"'/typo' \(episode\); see --episode-topic; its topics: "),
+        ({"labels": {"front": "/typo"}}, r"'/typo' \(labels of front\); see --regions; its topics: "),
+    ],
+)
+def test_a_topic_that_the_bag_does_not_have_is_named_with_those_that_it_has(tmp_path, changes, message):
+    with Bag(write_bag(tmp_path / "bag", sample_messages((1,)))) as bag:
+        check_topics(bag, BagTopics())
+        check_topics(bag, BagTopics(labels={}, state="", instruction="", episode=""))
+        with pytest.raises(ValueError, match=message):
+            check_topics(bag, BagTopics(**changes))

@@ -10,9 +10,13 @@ from vla_iss_ros.policies.loading import shipped_samples
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     place = tmp_path_factory.mktemp("runs")
-    for name, samples in (("a", "32"), ("c", "34")):
+    for name, changes in (
+        ("a", []),
+        ("c", ["--samples", "34"]),
+        ("d", ["--actor-labels", "2", "--support-labels", "1", "--stride", "90"]),
+    ):
         command = [str(shipped_samples() / "metaworld"), "--policy", "builtin", "--out", str(place / name)]
-        assert analyze([*command, "--stride", "60", "--samples", samples]) == 0
+        assert analyze([*command, "--stride", "60", "--samples", "32", *changes]) == 0
     return place
 
 
@@ -31,8 +35,16 @@ def test_an_analysis_beside_itself_has_no_change(runs, tmp_path, capsys):
 def test_other_settings_are_refused_unless_meant(runs, tmp_path, capsys):
     command = [str(runs / "a"), str(runs / "c"), "--out", str(tmp_path / "out")]
     assert main(command) == 2
-    assert "other settings (samples: 32, 34)" in capsys.readouterr().err
+    assert "something else in the two analyses (samples was 32 and is now 34)" in capsys.readouterr().err
     assert main([*command, "--different-settings"]) == 0
+
+
+def test_other_regions_and_strides_are_refused_as_well(runs, tmp_path, capsys):
+    assert main([str(runs / "a"), str(runs / "d"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "actor_labels was [1] and is now [2]; support_labels was [2, 3] and is now [1]" in said
+    assert "stride was 60 and is now 90" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_no_analysis_is_one_line(tmp_path, capsys):

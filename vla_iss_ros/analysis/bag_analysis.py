@@ -10,26 +10,27 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from vla_iss_ros.analysis.assembling import Assembler
-from vla_iss_ros.analysis.bootstrap import MeanInterval, mean_interval
+from vla_iss_ros.analysis.bootstrap import MeanInterval
 from vla_iss_ros.analysis.engines import Engine
-from vla_iss_ros.analysis.frame_table import iterate_table
-from vla_iss_ros.analysis.identity import as_values, differences, identity_of, versions
-from vla_iss_ros.analysis.outputs import MapSink, Sink, TableSink
+from vla_iss_ros.analysis.frame_columns import FrameColumns, StoredRows
+from vla_iss_ros.analysis.identity import as_values, identity_of, run_differences, versions
+from vla_iss_ros.analysis.outputs import FinishedFrame, MapSink, Sink, TableSink
 from vla_iss_ros.analysis.pieces import Piece, StoredPiece, add_seconds
 from vla_iss_ros.analysis.published import BagSink
 from vla_iss_ros.analysis.report import write_report
+from vla_iss_ros.analysis.report_figures import mean_ratio
 from vla_iss_ros.analysis.run_directory import RunDirectory
-from vla_iss_ros.analysis.segment_work import Job, Task
+from vla_iss_ros.analysis.segment_work import Job, Task, require_policy
 from vla_iss_ros.analysis.videos import VideoSink
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.source import Plan, Segment, Source
+from vla_iss_ros.policies.recorded import borrowed_donors
 from vla_iss_ros.regions.recorded import LabelReader
 from vla_iss_ros.settings import check
 
@@ -39,6 +40,10 @@ EXPLAINED_A_SEGMENT = 16
 
 class ResumeError(ValueError):
     """The directory holds another run; the text says what differs and what to do."""
+
+
+class NoFrameError(ValueError):
+    """No frame could be explained; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -99,30 +104,36 @@ def analyse(
 
     Segments that an earlier start has finished are used as they are; ``restart`` throws them away. A recording that
     cannot be opened is skipped and named where there are others. Raises ResumeError when the directory holds another
-    run, BagError when no recording can be read, ValueError when nothing could be explained, OSError when the disk is
-    full: finished pieces stay, and no output has its name then.
+    run, PolicyError when the policy is not there or answers no more, BagError when no recording can be read,
+    NoFrameError when nothing could be explained, OSError when the disk is full: finished pieces stay, and no output has
+    its name then.
     """
     started = time.perf_counter()
     progress = progress or Progress()
     settings = check(order.settings)
-    values = as_values(settings)
     with _locked(directory):
-        jobs, plans, skipped = _plan(order, values, progress)
-        identity = identity_of(jobs, settings, _segment_length(order.stride))
-        _prepare(directory, identity, restart)
-        cameras = list(jobs[0].source.cameras)
-        about = {"cameras": cameras, "settings": values, "identity": identity, "versions": versions()}
+        require_policy_of(order, directory, restart)
+        jobs, plans, skipped = _plan(order, as_values(settings), progress)
+        about = _about(jobs, settings, order.stride)
+        _prepare(directory, about, restart)
         directory.write_info({**about, "status": "running"})
-        metadata = {"settings": values, "policy_hash": identity["policy hash"], "versions": about["versions"]}
+        _warn(about, settings, progress)
         tasks = [
             Task(job, segment) for job, plan in zip(jobs, plans, strict=True) for segment in plan.segments
         ]
-        chosen = (sinks or default_sinks)(directory, settings, {**metadata, "seed": settings.seed})
+        metadata = {
+            "settings": about["settings"],
+            "policy_hash": about["identity"]["policy hash"],
+            "versions": about["versions"],
+            "seed": settings.seed,
+        }
+        planning = sum((plan.problems for plan in plans), Counter[str]())
+        # The last one is left first, before the others give their files names.
+        chosen = [*(sinks or default_sinks)(directory, settings, metadata), _SomeFrame()]
         assembler = Assembler(directory, [task.segment for task in tasks], chosen, settings)
-        seconds = _run(tasks, directory, engine, assembler, progress)
-        problems = assembler.problems + sum((plan.problems for plan in plans), Counter())
-        if not assembler.frames:
-            raise ValueError(f"no frame could be explained: {counted(problems) or 'there are none'}")
+        with _reasons_for_no_frame(directory, assembler, planning):
+            seconds = _run(tasks, directory, engine, assembler, progress)
+        problems = assembler.problems + planning
         nmr = headline(directory, settings)
         seconds = {**seconds, **assembler.seconds, "wall": time.perf_counter() - started}
         counts = {
@@ -131,19 +142,20 @@ def analyse(
             "episodes": len(assembler.episodes),
             "pieces": len(tasks),
         }
-        directory.write_info(
-            {
-                **about,
-                "status": "complete",
-                "counts": counts,
-                "problems": problems,
-                "skipped": skipped,
-                "seconds": seconds,
-                "nmr": vars(nmr),
-            }
-        )
+        findings = {"counts": counts, "problems": problems, "skipped": skipped, "seconds": seconds}
+        directory.write_info({**about, "status": "complete", **findings, "nmr": vars(nmr)})
         report = write_report(directory.path)
     return Outcome(assembler.frames, assembler.explained, nmr, report, problems, skipped, seconds)
+
+
+def require_policy_of(order: Order, directory: RunDirectory, restart: bool = False) -> None:
+    """Raise PolicyError where the policy of ``order`` cannot be used, as far as ``require_policy`` can tell.
+
+    A run that is complete needs none.
+    """
+    before = directory.read_info()
+    if restart or before is None or before["status"] != "complete":
+        require_policy(check(order.settings))
 
 
 def default_sinks(directory: RunDirectory, settings: Any, metadata: Mapping[str, Any]) -> list[Sink]:
@@ -152,21 +164,14 @@ def default_sinks(directory: RunDirectory, settings: Any, metadata: Mapping[str,
 
 
 def headline(directory: RunDirectory, settings: Any) -> MeanInterval:
-    """Return the mean headline NMR over the frames of a run, with a moving-block bootstrap interval.
+    """Return the mean headline NMR over the explained frames of a run, with its bootstrap interval.
 
-    Episodes are not neighbours of each other. The interval does not hold the drift of a noisy map towards chance.
+    The interval does not hold the drift of a noisy map towards chance.
     """
-    episodes: dict[str, list[float]] = {}
-    reasons: Counter[str] = Counter()
-    for row in iterate_table(directory.parquet):
-        episodes.setdefault(row.episode, []).append(row.ratios[settings.nmr_percent].value)
-        reasons.update([row.reason] if row.reason else [])
-    series = [np.array(values) for values in episodes.values()]
-    found = mean_interval(series, np.random.default_rng(settings.seed))
+    columns = FrameColumns.of(StoredRows(directory.parquet), settings.nmr_percent, effects=False)
+    found = mean_ratio(columns, settings.seed)
     if found.count == 0:
-        return MeanInterval(
-            found.value, found.low, found.high, 0, "; ".join(each for each, _ in reasons.most_common(2))
-        )
+        return replace(found, reason="; ".join(each for each, _ in columns.reasons.most_common(2)))
     return found
 
 
@@ -201,23 +206,46 @@ def _plan(
     return jobs, plans, skipped
 
 
-def _prepare(directory: RunDirectory, identity: Mapping[str, Any], restart: bool) -> None:
+def _about(jobs: Sequence[Job], settings: Any, stride: int) -> dict[str, Any]:
+    """Return what run.json says from the start."""
+    return {
+        "cameras": list(jobs[0].source.cameras),
+        "settings": as_values(settings),
+        "identity": identity_of(jobs, settings, _segment_length(stride)),
+        "versions": versions(),
+    }
+
+
+def _prepare(directory: RunDirectory, about: Mapping[str, Any], restart: bool) -> None:
     """Make the directory ready for this run; keep the pieces of an earlier start of the same run."""
     before = directory.read_info()
     if before is None and any(each.name != ".lock" for each in directory.path.iterdir()):
         raise ResumeError(f"'{directory.path}' holds other files and no analysis; choose another directory")
-    if before is not None and not restart:
-        found = differences(before["identity"], _as_json(identity))
-        if found:
+    if before is not None:
+        found = run_differences(before, _as_json(about))
+        worth_keeping = before["status"] == "complete" or any(directory.pieces.glob("*.piece"))
+        if found and worth_keeping and not restart:
             raise ResumeError(
                 f"'{directory.path}' holds another run: {'; '.join(found)}; "
                 "choose another directory, or --restart to throw it away"
             )
-    if before is not None and restart:
-        shutil.rmtree(directory.pieces, ignore_errors=True)
-        shutil.rmtree(directory.maps, ignore_errors=True)
+        if found or restart:
+            directory.write_info({**before, "status": "running"})
+            directory.remove_outputs(before["cameras"])
     for each in directory.path.rglob(".*.partial"):
         shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+def _warn(about: Mapping[str, Any], settings: Any, progress: Progress) -> None:
+    """Say what makes the results less than they seem."""
+    borrowed = borrowed_donors(settings)
+    if borrowed:
+        progress.note(borrowed)
+    if not about["identity"]["policy hash"]:
+        progress.note(
+            f"nothing tells whether '{about['settings']['policy']}' is the same policy when this run is resumed; give "
+            "--restart after it has changed"
+        )
 
 
 def _run(
@@ -242,6 +270,40 @@ def _run(
                 add_seconds(seconds, piece.seconds)
                 assembler.ready(task.segment.name)
     return seconds
+
+
+@contextlib.contextmanager
+def _reasons_for_no_frame(
+    directory: RunDirectory, assembler: Assembler, planning: Counter[str]
+) -> Iterator[None]:
+    """Say why there is no frame where there is none. The pieces go, which hold nothing: the next start tries again."""
+    try:
+        yield
+    except NoFrameError as error:
+        if directory.pieces.exists():
+            shutil.rmtree(directory.pieces)
+        reasons = counted(assembler.problems + planning) or "there are none"
+        raise NoFrameError(f"no frame could be explained: {reasons}") from error
+
+
+class _SomeFrame:
+    """A sink that ends an analysis without any frame before it is published."""
+
+    def __init__(self) -> None:
+        self._any = False
+
+    def add(self, frame: FinishedFrame) -> None:
+        """See :class:`vla_iss_ros.analysis.outputs.Sink`."""
+        self._any = True
+
+    def __enter__(self) -> _SomeFrame:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and not self._any:
+            raise NoFrameError("no frame")
 
 
 def _store(directory: RunDirectory, piece: Piece) -> None:

@@ -11,10 +11,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from vla_iss_ros.analysis.bootstrap import MeanInterval, mean_draws, mean_interval
+from vla_iss_ros.analysis.bootstrap import DrawnMeans, MeanInterval, share_above
+from vla_iss_ros.analysis.frame_columns import FrameColumns
 from vla_iss_ros.analysis.frame_table import FrameRow
+from vla_iss_ros.analysis.identity import ADDED, differences
+from vla_iss_ros.settings import BY_NAME
 
-DRAWS = 2000
+# What may differ between the two sides: what is looked at, and by which policy.
+MAY_DIFFER = ("policy", "policy hash", "sources", "frames a segment")
+# Where the labels of a scene lie says nothing of what they mean.
+PLACES_OF_LABELS = ("files", "fingerprint")
 
 
 @dataclass(frozen=True)
@@ -36,75 +42,68 @@ class Change:
 def compare(before: Sequence[FrameRow], after: Sequence[FrameRow], percent: int, seed: int) -> list[Change]:
     """Return the change of NMR@``percent``, of its chance level, and of every effect's share, in this order.
 
-    The frames are others, so nothing is paired: each side's mean is drawn by the moving-block bootstrap over its own
-    episodes, and the difference is that of the draws. It says how means vary with the frames of such recordings, not
-    why they differ: another scene has another chance level, which stands beside NMR for that.
+    Means are over explained frames. The frames of the two sides are others, so nothing is paired: each side's mean is
+    drawn from its own episodes and their frames, and the difference is that of the draws. It says how means vary with
+    such recordings, not why they differ: another scene has another chance level, which stands beside NMR for that.
     """
-    quantities = [f"NMR@{percent}", "chance"]
-    quantities += [f"share of {name}" for name in _effects(before, after)]
+    sides = [FrameColumns.of(rows, percent) for rows in (before, after)]
+    shared = [name for name in sides[0].effects if name in sides[1].effects and name != "everything"]
+    names = [f"NMR@{percent}", "chance", *(f"share of {name}" for name in shared)]
     generator = np.random.default_rng(seed)
-    return [
-        _change(name, _series(before, name, percent), _series(after, name, percent), generator)
-        for name in quantities
+    drawn = [DrawnMeans.of(_series(each, shared), generator) for each in sides]
+    return [_change(name, drawn[0], drawn[1], place) for place, name in enumerate(names)]
+
+
+def different_meanings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return what makes NMR mean something else in two analyses, from the ``identity`` of their run.json.
+
+    All settings that change a number, donors, stride and what counts as nuisance. Policies and recordings may differ on
+    purpose, and so may the files that hold the labels of a scene, but not the cameras that have any.
+    """
+    return differences(*({**_added(), **_meaning(each)} for each in (before, after)))
+
+
+def other_labels(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return which files of labels differ between two analyses that both have some, one readable item each."""
+    sides = [
+        {name: regions.get(name) for name in PLACES_OF_LABELS}
+        for each in (before, after)
+        if isinstance(regions := each.get("regions"), Mapping)
     ]
+    return differences(*sides) if len(sides) == 2 else []
 
 
-def different_methods(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return what two analyses' settings do not share, as ``name: before, after``; policies may differ on purpose."""
-    names = sorted(set(before) | set(after))
-    return [
-        f"{name}: {before.get(name)}, {after.get(name)}"
-        for name in names
-        if before.get(name) != after.get(name)
-    ]
+def _added() -> dict[str, Any]:
+    return {name: BY_NAME[name].default for name in ADDED}
 
 
-def _change(
-    name: str, before: list[np.ndarray], after: list[np.ndarray], generator: np.random.Generator
-) -> Change:
-    first, second = mean_interval(before, generator), mean_interval(after, generator)
-    difference = second.value - first.value
-    ours, theirs = _draws(before, generator), _draws(after, generator)
-    count = min(len(ours), len(theirs))
-    if not count:
-        return Change(name, first, second, difference, math.nan, math.nan, math.nan)
-    apart = theirs[:count] - ours[:count]
-    low, high = np.quantile(apart, [0.025, 0.975])
-    above = float((apart > 0).mean() + (apart == 0).mean() / 2)
-    return Change(name, first, second, difference, float(low), float(high), above)
+def _meaning(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of an identity that two comparable analyses share."""
+    kept = {name: value for name, value in identity.items() if name not in MAY_DIFFER}
+    regions = kept.get("regions")
+    if isinstance(regions, Mapping):
+        described = {name: value for name, value in regions.items() if name not in PLACES_OF_LABELS}
+        kept["regions"] = {**described, "cameras": sorted(regions.get("files", {}))}
+    return kept
 
 
-def _draws(series: list[np.ndarray], generator: np.random.Generator) -> np.ndarray:
-    """Return draws of the mean; none where there are too few frames."""
-    length = sum(len(each) for each in series)
-    block = max(1, round(length ** (1 / 3)))
-    if length <= block or not any(np.isfinite(each).any() for each in series):
-        return np.empty(0)
-    return mean_draws(series, block, DRAWS, generator)
+def _series(columns: FrameColumns, effects: Sequence[str]) -> list[np.ndarray]:
+    """Return NMR, chance and the shares of ``effects`` of the explained frames, float64 [n, k] an episode."""
+    shares = [columns.effects[name].share for name in effects]
+    return columns.by_episode(np.stack([columns.value, columns.chance, *shares], axis=1))
 
 
-def _series(rows: Sequence[FrameRow], name: str, percent: int) -> list[np.ndarray]:
-    """Return one quantity by episode, NaN where a frame has none."""
-    episodes: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        episodes.setdefault((row.source, row.episode), []).append(_value(row, name, percent))
-    return [np.array(each) for each in episodes.values()]
-
-
-def _value(row: FrameRow, name: str, percent: int) -> float:
-    if name == "chance":
-        return row.chance
-    if name.startswith("share of "):
-        effect = row.effects.get(name.removeprefix("share of "))
-        return math.nan if effect is None else effect.share
-    ratio = row.ratios.get(percent)
-    return math.nan if ratio is None else ratio.value
-
-
-def _effects(before: Sequence[FrameRow], after: Sequence[FrameRow]) -> list[str]:
-    """Return the effects that both sides measured, but everything, whose share is 1."""
-    names = [name for name in before[0].effects if name in after[0].effects] if before and after else []
-    return [name for name in names if name != "everything"]
+def _change(name: str, before: DrawnMeans, after: DrawnMeans, place: int) -> Change:
+    first, second = before.interval(place), after.interval(place)
+    apart = np.empty(0)
+    if math.isfinite(first.low) and math.isfinite(second.low):
+        ours, theirs = (each.draws[np.isfinite(each.draws[:, place]), place] for each in (before, after))
+        count = min(len(ours), len(theirs))
+        apart = theirs[:count] - ours[:count]
+    low, high = np.quantile(apart, [0.025, 0.975]) if len(apart) else (math.nan, math.nan)
+    return Change(
+        name, first, second, second.value - first.value, float(low), float(high), share_above(apart)
+    )
 
 
 def draw_changes(changes: Sequence[Change], names: tuple[str, str]) -> bytes:

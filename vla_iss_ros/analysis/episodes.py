@@ -11,11 +11,6 @@ import numpy as np
 from vla_iss_ros.analysis.bootstrap import MeanInterval, mean_interval
 from vla_iss_ros.iss.explanation import Explanation
 
-INTERVAL_NOTE = (
-    "Intervals: 95 %, moving-block bootstrap over frames. "
-    "They do not include the drift of a noisy map's NMR towards chance."
-)
-
 
 @dataclass(frozen=True)
 class ExplainedFrame:

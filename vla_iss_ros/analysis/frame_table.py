@@ -261,16 +261,20 @@ def iterate_table(path: Path) -> Iterator[FrameRow]:
             for texts in csv.DictReader(file):
                 yield FrameRow.of_flat({name: _parsed(name, text) for name, text in texts.items()})
         return
+    with opened_table(path) as table:
+        for batch in table.iter_batches(ROW_GROUP):
+            yield from map(FrameRow.of_flat, batch.to_pylist())
+
+
+def opened_table(path: Path) -> Any:
+    """Return the open ``pyarrow.parquet.ParquetFile``, a context manager; raises as ``read_table``."""
     _pyarrow()
     import pyarrow.parquet as parquet
 
     try:
-        table = parquet.ParquetFile(path)
+        return parquet.ParquetFile(path)
     except Exception as error:  # pyarrow's own, of several kinds
         raise ValueError(f"cannot read the table of frames '{path}': {error}") from error
-    with table:
-        for batch in table.iter_batches():
-            yield from map(FrameRow.of_flat, batch.to_pylist())
 
 
 def _kind(name: str) -> type:

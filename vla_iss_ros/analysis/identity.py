@@ -12,7 +12,7 @@ from typing import Any
 
 from vla_iss_ros.analysis.segment_work import Job
 from vla_iss_ros.policies.loading import local_path, shipped_samples
-from vla_iss_ros.settings import METHOD
+from vla_iss_ros.settings import BY_NAME, METHOD
 
 # Settings that change no number: where and how fast it is computed.
 SPEED = ("batch_size", "max_batch_ms", "batch_gap_ms")
@@ -28,6 +28,8 @@ INPUT_SETTINGS = (
     "actor_labels",
     "support_labels",
 )
+# Settings that the first runs did not have; what those did is the default.
+ADDED = ("missing_camera", "missing_camera_after")
 LIBRARIES = ("vla_iss_ros", "torch", "numpy", "opencv-python", "rosbags")
 _CHUNK = 1 << 20
 
@@ -46,6 +48,20 @@ def identity_of(jobs: Sequence[Job], settings: Any, frames_a_segment: int) -> di
         "regions": None if labels is None else labels.describe(),
         "sources": {job.source.name: job.source.describe() for job in jobs},
     }
+
+
+def run_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return why the pieces of an earlier start cannot be used: what differs between its run.json and this one's.
+
+    Among it versions of what computes the numbers, where the earlier one has them; Python's own changes none.
+    """
+    added = {name: BY_NAME[name].default for name in ADDED}
+    earlier = before.get("versions", {})
+    named = [name for name in LIBRARIES if name in earlier]
+    found = differences({**added, **before["identity"]}, now["identity"])
+    return found + differences(
+        {name: earlier[name] for name in named}, {name: now["versions"][name] for name in named}
+    )
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

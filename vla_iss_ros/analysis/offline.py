@@ -12,6 +12,7 @@ from vla_iss_ros.bags.episodes import Episode
 from vla_iss_ros.bags.observations import iterate_observations
 from vla_iss_ros.bags.reader import Bag
 from vla_iss_ros.messages.stamps import SECOND
+from vla_iss_ros.policies.errors import PolicyGoneError
 from vla_iss_ros.policies.loading import load_policy
 from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.recorded import Recorded
@@ -54,6 +55,8 @@ def explain_bag(
             try:
                 regions = regions_from_labels(labels, settings, observation.images) if labels else None
                 explanation = explainer.explain(observation, regions)
+            except PolicyGoneError:
+                raise
             except ValueError as error:
                 problems[f"frame: {error}"] += 1
                 continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -22,7 +24,8 @@ class ProcessEngine:
     """Runs tasks in ``workers`` processes with ``threads`` torch threads each.
 
     The pieces are those of one process. When a worker dies, its tasks and those that waited are started again with new
-    workers, up to three times in a row without a finished task between.
+    workers, up to three times in a row without a finished task between. The workers end with this process, even when it
+    is killed.
     """
 
     def __init__(self, workers: int = 2, threads: int = 1) -> None:
@@ -62,7 +65,21 @@ class ProcessEngine:
     def _pool(self) -> ProcessPoolExecutor:
         # A forked process cannot use CUDA, and inherits threads' locks.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._workers, context, torch.set_num_threads, (self._threads,))
+        return ProcessPoolExecutor(self._workers, context, begin, (self._threads,))
+
+
+def begin(threads: int) -> None:
+    """Make this process a worker with ``threads`` torch threads, which ends when the process that started it does."""
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, name="watch the parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        # The end of a queue does not tell: a parent that is killed closes none, for its workers hold them open too.
+        parent.join()
+        os._exit(1)
 
 
 def work(task: Task) -> Piece:

@@ -1,14 +1,16 @@
-"""analysis.mcap: what iss_node would have published, with the stamps of the inputs."""
+"""analysis.mcap, one a recording: what iss_node would have published, with the stamps of the inputs."""
 
 from __future__ import annotations
 
 import math
 import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from rosbags.typesys import Stores, get_typestore
 
 from vla_iss_ros.analysis.frame_table import FrameRow
 from vla_iss_ros.analysis.outputs import FinishedFrame
@@ -28,19 +30,25 @@ OK, WARN, ERROR = 0, 1, 2
 class BagSink:
     """analysis.mcap on the node's topics: saliency, stderr, overlay/compressed and regions a camera, nmr, /diagnostics.
 
-    The camera's image comes along as <camera>/image/compressed, so that the file shows everything by itself. See
+    The camera's image comes along as <camera>/image/compressed, so that the file shows everything by itself. Stamps of
+    several recordings may overlap, so each has a file of its own; recordings come one after another. See
     :class:`vla_iss_ros.analysis.outputs.Sink`.
     """
 
     def __init__(self, directory: RunDirectory) -> None:
-        self._final = directory.bag
-        # rosbags writes a directory; the one file in it is what people open.
+        self._directory = directory
+        # rosbags writes directories; the one file in each is what people open.
         self._scratch = directory.path / ".analysis.partial"
-        self._writer = BagWriter(self._scratch / "analysis", overwrite=True, compress=True)
-        self._types = self._writer.typestore.types
+        self._typestore = get_typestore(Stores.ROS2_JAZZY)
+        self._sources: list[str] = []
+        self._writer: BagWriter | None = None
 
     def add(self, frame: FinishedFrame) -> None:
         """See :class:`vla_iss_ros.analysis.outputs.Sink`."""
+        if self._writer is None or frame.row.source != self._sources[-1]:
+            self._finish()
+            self._begin(frame.row.source)
+        assert self._writer is not None
         for topic, message in self._messages(frame):
             self._writer.write(topic, message, frame.row.stamp)
 
@@ -90,24 +98,54 @@ class BagSink:
         return self._type("std_msgs", "Header")(stamp=time, frame_id=frame_id)
 
     def _type(self, package: str, name: str) -> Any:
-        return self._types[f"{package}/msg/{name}"]
+        return self._typestore.types[f"{package}/msg/{name}"]
+
+    def _begin(self, source: str) -> None:
+        if source in self._sources:
+            raise ValueError(
+                f"frames of '{source}' must come one after another, got some after '{self._sources[-1]}'"
+            )
+        self._sources.append(source)
+        self._writer = BagWriter(self._place(source), typestore=self._typestore, compress=True).__enter__()
+
+    def _finish(self, *error: Any) -> None:
+        """Close the file of the recording that is under way; with an ``error``, as of __exit__, throw it away."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            writer.__exit__(*(error or (None, None, None)))
+        except BagError as failure:
+            # Its text says where the recording is kept, which is about to go: all of it can be made again.
+            final = self._final(self._sources[-1])
+            raise BagError(f"cannot write '{final}': {failure.__cause__ or failure}") from failure
+
+    def _place(self, source: str) -> Path:
+        return self._scratch / source / "analysis"
+
+    def _final(self, source: str) -> Path:
+        return self._directory.bag if len(self._sources) == 1 else self._directory.bag_of(source)
+
+    def _publish(self) -> None:
+        """Give all files their names; those of an earlier start, which may have read other recordings, go."""
+        finals = {self._final(source): self._place(source) / "analysis.mcap" for source in self._sources}
+        for final, written in finals.items():
+            written.replace(final)
+        for path in self._directory.bags:
+            if path not in finals:
+                path.unlink()
 
     def __enter__(self) -> BagSink:
         shutil.rmtree(self._scratch, ignore_errors=True)
-        self._writer.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            try:
-                self._writer.__exit__(kind, error, trace)
-            except BagError as failure:
-                # Its text says where the recording is kept, which is about to go: all of it can be made again.
-                raise BagError(f"cannot write '{self._final}': {failure.__cause__ or failure}") from failure
+            self._finish(kind, error, trace)
             if kind is None:
-                (self._scratch / "analysis" / "analysis.mcap").replace(self._final)
+                self._publish()
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

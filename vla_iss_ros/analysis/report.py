@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from vla_iss_ros.analysis.episodes import INTERVAL_NOTE
+from vla_iss_ros.analysis.bootstrap import interval_note
+from vla_iss_ros.analysis.frame_columns import FrameColumns
 from vla_iss_ros.analysis.frame_table import FrameRow
 from vla_iss_ros.analysis.report_figures import (
+    MOST_POINTS,
     EffectMean,
-    by_episode,
-    mean,
+    EpisodeValues,
+    episode_values,
+    mean_chance,
     mean_effects,
     mean_ratio,
     timeline,
@@ -30,7 +33,12 @@ from vla_iss_ros.settings import BY_NAME
 
 # A modality whose share is below this hardly moves the action.
 HARDLY = 0.02
-MOST_EPISODES = 500
+# Of more episodes than this only the ends of the list are shown.
+MOST_EPISODES = 300
+WORST_EPISODES, BEST_EPISODES = 100, 20
+OPEN_EPISODES = 30
+MOST_NAMED = 300
+MOST_REASONS = 20
 REGIONS_HELP = (
     "NMR needs to know which pixels are robot, object and nuisance. Give analyze_bag --regions: a label topic a "
     "camera, a label image a camera that does not move, label images or LabelMe files named by stamp, or "
@@ -41,33 +49,52 @@ REGIONS_HELP = (
 def write_report(directory: Path) -> Path | None:
     """Write ``report.html`` of the complete run in ``directory`` and return its path; None when there is none yet."""
     with AnalysisRun.open(directory) as run:
-        sections = [_answers(run), _effects(run), _timeline(run), _frames(run), _episodes(run), _about(run)]
-    title = f"{run.settings.policy} on {', '.join(run.info['identity']['sources'])}"
-    page = html_page(title, sections)
+        columns = FrameColumns.of(run.rows, run.settings.nmr_percent)
+        sections = [
+            _answers(run, columns),
+            _effects(columns),
+            _timeline(columns, run.settings.nmr_percent),
+            _frames(run, columns),
+            _episodes(columns, run.settings.nmr_percent, run.settings.seed),
+            _about(run),
+        ]
+    names = list(run.info["identity"]["sources"])
+    about = names[0] if len(names) == 1 else f"{len(names)} recordings"
+    page = html_page(f"{run.settings.policy} on {about}", sections)
     path = RunDirectory(directory).report
     write_atomically(path, page.encode())
     return path
 
 
-def _answers(run: AnalysisRun) -> str:
+def _answers(run: AnalysisRun, columns: FrameColumns) -> str:
     percent = run.settings.nmr_percent
-    found = mean_ratio(run.rows, percent, run.settings.seed)
+    found = mean_ratio(columns, run.settings.seed)
     counts = run.info["counts"]
     base = f"{counts['frames']} frames, {counts['explained']} explained, {counts['episodes']} episodes"
+    recordings = _recordings(list(run.info["identity"]["sources"]))
     if found.count == 0:
-        reasons = sorted({row.reason for row in run.rows if row.reason})
-        why = escape("; ".join(reasons[:3]))
+        why = escape("; ".join(sorted(columns.reasons)[:3]))
         said = f'<p class="headline">NMR@{percent} is undefined</p><p>{why}. {REGIONS_HELP}</p>'
-        return f'<section>{said}<p class="soft">{base}.</p></section>'
-    chance = mean([row.chance for row in run.rows])
+        return f'<section>{said}<p class="soft">{base}.</p>{recordings}</section>'
+    chance = mean_chance(columns)
     value = with_interval(found.value, found.low, found.high)
     judged = _judged(found.low, found.high, chance)
     said = f"Of the {percent} % most salient positions, {found.value:.0%} lie on nuisance: {judged}"
+    note = f"{base}; means are over explained frames. {interval_note(found.episodes)}"
     return (
         f'<section><p class="headline">NMR@{percent} {value} <span class="soft">chance {chance:.2f}</span></p>'
         f"{interval_plot([('nmr', found)], chance)}"
-        f'<p>{said}</p><p class="soft">{base}. {INTERVAL_NOTE}</p></section>'
+        f'<p>{said}</p><p class="soft">{note}</p>{recordings}</section>'
     )
+
+
+def _recordings(names: Sequence[str]) -> str:
+    """Return the list of the recordings where there are several, closed."""
+    if len(names) < 2:
+        return ""
+    items = "".join(f"<li>{escape(name)}</li>" for name in names[:MOST_NAMED])
+    more = f"<p>{len(names) - MOST_NAMED} more in run.json.</p>" if len(names) > MOST_NAMED else ""
+    return f"<details><summary>{len(names)} recordings</summary><ul>{items}</ul>{more}</details>"
 
 
 def _judged(low: float, high: float, chance: float) -> str:
@@ -80,8 +107,8 @@ def _judged(low: float, high: float, chance: float) -> str:
     return "as many as a map that ranks at random would have."
 
 
-def _effects(run: AnalysisRun) -> str:
-    effects = mean_effects(run.rows)
+def _effects(columns: FrameColumns) -> str:
+    effects = mean_effects(columns)
     if not effects:
         return (
             "<section><h2>What does it use?</h2><p>Effects were not measured (setting effects).</p></section>"
@@ -110,21 +137,23 @@ def _effect(effect: EffectMean) -> str:
     )
 
 
-def _timeline(run: AnalysisRun) -> str:
-    percent = run.settings.nmr_percent
-    if all(math.isnan(row.ratios[percent].value) for row in run.rows):
+def _timeline(columns: FrameColumns, percent: int) -> str:
+    if np.isnan(columns.value).all():
         return ""
+    if len(columns) <= MOST_POINTS:
+        said = "Solid: NMR, with the 95 % intervals of the frames."
+    else:
+        said = "Solid: mean NMR of neighbouring frames. Band: from the least to the greatest NMR among them."
     return (
         f"<section><h2>NMR@{percent} over the frames</h2>"
-        f'<div class="scroll"><div class="wide">{timeline(run.rows, percent)}</div></div>'
-        '<p class="soft">Solid: NMR, with the 95 % intervals of the frames. Dashed: chance. Dotted: a new episode.</p>'
-        "</section>"
+        f'<div class="scroll"><div class="wide">{timeline(columns, percent)}</div></div>'
+        f'<p class="soft">{said} Dashed: chance. Dotted, where there are few: a new episode. Lines break where NMR is '
+        "undefined.</p></section>"
     )
 
 
-def _frames(run: AnalysisRun) -> str:
-    rows = worst_frames(run.rows, run.settings.nmr_percent)
-    figures = "".join(_figure(run, row) for row in rows)
+def _frames(run: AnalysisRun, columns: FrameColumns) -> str:
+    figures = "".join(_figure(run, run.rows[place]) for place in worst_frames(columns))
     return f'<section><h2>Frames to look at first</h2><div class="frames">{figures}</div></section>'
 
 
@@ -142,29 +171,47 @@ def _image(picture: np.ndarray, camera: str) -> str:
     return f'<img alt="overlay of {escape(camera)}" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'
 
 
-def _episodes(run: AnalysisRun) -> str:
-    percent, episodes = run.settings.nmr_percent, by_episode(run.rows)
-    lines = [
-        _episode(name, rows, percent, run.settings.seed)
-        for name, rows in list(episodes.items())[:MOST_EPISODES]
+def _episodes(columns: FrameColumns, percent: int, seed: int) -> str:
+    episodes, note = _shown(list(episode_values(columns)))
+    head = (
+        '<tr><th>episode</th><th>instruction</th><th class="n">frames</th>'
+        f'<th class="n">NMR@{percent}</th><th class="n">chance</th></tr>'
+    )
+    tables = [
+        f'<div class="scroll"><table>{head}{"".join(_episode(each, seed) for each in some)}</table></div>'
+        for some in (episodes[:OPEN_EPISODES], episodes[OPEN_EPISODES:])
+        if some
     ]
-    more = (
-        f"<p>{len(episodes) - MOST_EPISODES} more in frames.csv.</p>" if len(episodes) > MOST_EPISODES else ""
+    more = "".join(
+        f"<details><summary>{len(episodes) - OPEN_EPISODES} more episodes</summary>{each}</details>"
+        for each in tables[1:]
     )
-    return (
-        '<section><h2>Episodes</h2><div class="scroll"><table><tr><th>episode</th><th>instruction</th>'
-        '<th class="n">frames</th>'
-        f'<th class="n">NMR@{percent}</th><th class="n">chance</th></tr>{"".join(lines)}</table></div>{more}</section>'
-    )
+    soft = '<p class="soft">The interval of an episode is over its own explained frames.</p>'
+    return f"<section><h2>Episodes</h2>{note}{tables[0]}{more}{soft}</section>"
 
 
-def _episode(name: str, rows: Sequence[FrameRow], percent: int, seed: int) -> str:
-    found = mean_ratio(rows, percent, seed)
+def _shown(episodes: Sequence[EpisodeValues]) -> tuple[Sequence[EpisodeValues], str]:
+    """Return the episodes to show: all in order, or of too many both ends by NMR, with words that say so."""
+    if len(episodes) <= MOST_EPISODES:
+        return episodes, ""
+    known = sorted((each for each in episodes if not math.isnan(each.mean)), key=lambda each: -each.mean)
+    where = "All frames of all episodes are in frames.csv."
+    if len(known) <= WORST_EPISODES + BEST_EPISODES:
+        shown = [*known, *(each for each in episodes if math.isnan(each.mean))][
+            : WORST_EPISODES + BEST_EPISODES
+        ]
+        return shown, f"<p>{len(shown)} of {len(episodes)} episodes, highest NMR first. {where}</p>"
+    said = f"The {WORST_EPISODES} episodes with the highest NMR, then the {BEST_EPISODES} with the lowest"
+    return known[:WORST_EPISODES] + known[-BEST_EPISODES:], f"<p>{said}, of {len(episodes)}. {where}</p>"
+
+
+def _episode(episode: EpisodeValues, seed: int) -> str:
+    found, chance = episode.interval(seed), episode.chance
     value = "-" if found.count == 0 else with_interval(found.value, found.low, found.high)
-    chance = mean([row.chance for row in rows])
     return (
-        f'<tr><td>{escape(name)}</td><td>{escape(rows[0].instruction)}</td><td class="n">{len(rows)}</td>'
-        f'<td class="n">{value}</td><td class="n">{"-" if math.isnan(chance) else f"{chance:.2f}"}</td></tr>'
+        f'<tr><td class="name">{escape(episode.name)}</td><td>{escape(episode.instruction)}</td>'
+        f'<td class="n">{episode.frames}</td><td class="n">{value}</td>'
+        f'<td class="n">{"-" if math.isnan(chance) else f"{chance:.2f}"}</td></tr>'
     )
 
 
@@ -182,17 +229,12 @@ def _about(run: AnalysisRun) -> str:
         "estimator": run.settings.estimator,
         "seed": run.settings.seed,
         "stride": info["identity"]["stride"],
-        "left out or missing": "; ".join(f"{reason}: {count}" for reason, count in info["problems"].items())
+        "left out or missing": _few([f"{reason}: {count}" for reason, count in info["problems"].items()])
         or "nothing",
-        "recordings skipped": "; ".join(info["skipped"].values()) or "none",
+        "recordings skipped": _few(list(info["skipped"].values())) or "none",
         "versions": ", ".join(f"{name} {version}" for name, version in info["versions"].items()),
     }
-    lines = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items()
-    )
-    others = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in changed.items()
-    )
+    lines, others = _facts(facts), _facts(changed)
     return (
         f"<section><h2>How it was made</h2><table class='facts'>{lines}</table>"
         "<details><summary>Settings that are not the default</summary>"
@@ -200,3 +242,15 @@ def _about(run: AnalysisRun) -> str:
         "which pixels the action depends on when they are replaced by the chosen baseline. It does not show "
         "attention, nor what would make the policy succeed.</p></section>"
     )
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    return "".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items()
+    )
+
+
+def _few(texts: Sequence[str]) -> str:
+    """Return some texts as one, with the number of those that are left to run.json."""
+    more = [f"{len(texts) - MOST_REASONS} more in run.json"] if len(texts) > MOST_REASONS else []
+    return "; ".join([*texts[:MOST_REASONS], *more])

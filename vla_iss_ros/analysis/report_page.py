@@ -26,7 +26,10 @@ figure{margin:0}figure div{display:flex;gap:6px}figure img{width:50%;flex:1;min-
 align-self:start}
 svg{width:100%;height:auto}svg text{font-size:12px;fill:var(--soft)}.grid{stroke:var(--line)}
 .episode{stroke:var(--soft);stroke-dasharray:2 3}.band{fill:var(--nmr);opacity:.18}polyline{fill:none;stroke-width:2}
-.nmr{stroke:var(--nmr)}.chance{stroke:var(--chance);stroke-dasharray:6 4}summary{cursor:pointer;font-weight:600}
+.dense .band{opacity:.45;stroke:var(--nmr)}.dense polyline.nmr{stroke-width:1}
+circle.nmr{fill:var(--nmr);stroke:none}circle.chance{fill:var(--chance);stroke:none}
+.nmr{stroke:var(--nmr)}.chance{stroke:var(--chance);stroke-dasharray:6 4}summary{cursor:pointer;font-weight:600;
+margin:.5em 0}
 .plot{height:auto;max-width:640px;display:block}.plot .nmr{stroke-width:3}.plot circle{fill:var(--nmr);stroke:none}
 .plot .before{stroke:var(--chance);stroke-width:3}.plot circle.before{fill:var(--chance)}.bars{width:34%}
 td .plot{min-width:180px}th{font-weight:600}a{color:var(--bar)}p.headline{margin:.1em 0 .3em}

@@ -4,7 +4,8 @@ run.json          what was explained by what, settings, versions, counts and tim
 frames.parquet    a row a frame (:class:`vla_iss_ros.analysis.frame_table.FrameRow`), and frames.csv the same
 maps/             <episode>.npz: cell values of its frames with metadata (:class:`vla_iss_ros.analysis.pieces.Maps`)
 <camera>.mp4      overlays of all frames
-analysis.mcap     overlays, maps, NMR and diagnostics as the node publishes them, with the stamps of the inputs
+analysis.mcap     overlays, maps, NMR and diagnostics as the node publishes them, with the stamps of the inputs;
+                  of several recordings analysis-<recording>.mcap each
 report.html       for people
 pieces/           finished segments with the cameras' images; what is resumed from, and where pictures come from
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,10 +23,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vla_iss_ros.analysis.frame_table import FrameRow, read_table
+from vla_iss_ros.analysis.frame_columns import StoredRows
+from vla_iss_ros.analysis.frame_table import FrameRow
 from vla_iss_ros.analysis.pieces import StoredPiece
 from vla_iss_ros.render.files import write_atomically
-from vla_iss_ros.render.overlay import Legend, draw_overlay
+from vla_iss_ros.render.overlay import STOOD_IN, Legend, draw_overlay
 from vla_iss_ros.settings import check
 
 FORMAT = 1
@@ -52,6 +55,15 @@ class RunDirectory:
         """Return where the video of a camera lies."""
         return self.path / f"{camera}.mp4"
 
+    def bag_of(self, source: str) -> Path:
+        """Return where the bag of a recording lies when there are several."""
+        return self.path / f"analysis-{source}.mcap"
+
+    @property
+    def bags(self) -> list[Path]:
+        """The bags that are there: that of the one recording, or one of each, in the order of their names."""
+        return [path for path in [self.bag, *sorted(self.path.glob("analysis-*.mcap"))] if path.is_file()]
+
     def read_info(self) -> dict[str, Any] | None:
         """Return what run.json holds, None where there is none; raises ValueError for a file that is not ours."""
         try:
@@ -72,12 +84,21 @@ class RunDirectory:
         text = json.dumps({"format": FORMAT, **_finite(info)}, indent=1, ensure_ascii=False)
         write_atomically(self.info, (text + "\n").encode())
 
+    def remove_outputs(self, cameras: Sequence[str]) -> None:
+        """Remove what a run with these ``cameras`` wrote, all but run.json; files of others stay."""
+        videos = [self.video(camera) for camera in cameras]
+        for path in (self.parquet, self.csv, self.report, *self.bags, *videos):
+            path.unlink(missing_ok=True)
+        for path in (self.maps, self.pieces):
+            if path.exists():
+                shutil.rmtree(path)
+
 
 class AnalysisRun:
     """A complete run, opened for reading; a context manager.
 
     ``info``: run.json. ``settings``: checked, as the run had them. ``rows``: the table, in order of time within each
-    source. ``cameras``: the policy's.
+    source, read when they are asked for. ``cameras``: the policy's.
     """
 
     def __init__(self, directory: RunDirectory, info: Mapping[str, Any], rows: Sequence[FrameRow]) -> None:
@@ -97,7 +118,7 @@ class AnalysisRun:
             raise ValueError(
                 f"the analysis in '{path}' is not complete; start analyze_bag again to resume it"
             )
-        return cls(directory, info, read_table(directory.parquet))
+        return cls(directory, info, StoredRows(directory.parquet))
 
     def contrast(self, row: FrameRow, camera: str, size: tuple[int, int] | None = None) -> np.ndarray:
         """Return a frame's contrast on a camera's image, float32 [h, w] of ``size`` (None: the image's), in delta."""
@@ -173,6 +194,8 @@ def draw_frame(
     state = row.reason or ("" if row.explained else "interpolated")
     if row.stop_reason == "time budget":
         state = state or "stopped by the time budget"
+    if camera in row.stood_in.split(", "):
+        state = STOOD_IN
     legend = Legend(
         camera=camera,
         percent=settings.nmr_percent,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
 import cv2
@@ -18,14 +19,16 @@ from vla_iss_ros.bags.source import OpenSource, Segment, Source, SourceFrame
 from vla_iss_ros.iss.explain import Explainer
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.region_map import RegionMap
-from vla_iss_ros.policies.errors import PolicyError
-from vla_iss_ros.policies.loading import load_policy
+from vla_iss_ros.policies.errors import PolicyError, PolicyGoneError
+from vla_iss_ros.policies.loading import ENTRY_POINTS, REGISTRY, load_policy, local_path
 from vla_iss_ros.policies.permissions import Permissions
 from vla_iss_ros.policies.protocol import Policy
 from vla_iss_ros.policies.recorded import Recorded
 from vla_iss_ros.regions.label_images import RegionError, regions_from_labels
 from vla_iss_ros.regions.recorded import LabelReader
 from vla_iss_ros.settings import check
+
+LIGHT = ("builtin", "openpi")  # types of policies that are loaded in moments
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ class Analyst:
         """Explain a task's ``frames`` and return the piece, with ``problems`` as its own.
 
         The same numbers whatever was explained before: draws are seeded by the frame's stamp. Frames that the policy
-        refuses are left out and counted. Raises PolicyError and ValueError when policy, settings or donors do not fit.
+        refuses are left out and counted. Raises PolicyGoneError when the policy answers no more, PolicyError and
+        ValueError when policy, settings or donors do not fit.
         ``on_frame`` hears of every frame that was dealt with; an exception of its ends the work.
         """
         settings = check(task.job.settings)
@@ -140,6 +144,8 @@ class Analyst:
                 started = time.perf_counter()
                 try:
                     explanation = explainer.explain(frame.observation, frame.regions)
+                except PolicyGoneError:
+                    raise
                 except ValueError as error:
                     problems[f"frame: {' '.join(str(error).split())}"] += 1
                 add_seconds(builder.seconds, {"explain": time.perf_counter() - started})
@@ -187,15 +193,23 @@ def load_fitting(settings: Any) -> Policy:
     return policy
 
 
+def require_policy(settings: Any) -> None:
+    """Raise PolicyError where the policy that ``settings`` name cannot be used, as far as moments can tell.
+
+    Files that may be large are looked for and not loaded; a policy that another package brings is not loaded either.
+    """
+    kind = settings.policy.partition(":")[0]
+    path = local_path(settings.policy)
+    large = kind in REGISTRY and kind not in LIGHT and path is not None and path.exists()
+    installed = kind not in REGISTRY and entry_points(group=ENTRY_POINTS, name=kind)
+    if not large and not installed:
+        # The GPU may be another computer's, of a worker.
+        load_fitting(replace(settings, device="cpu"))
+
+
 def _prepare(frame: SourceFrame, job: Job, settings: Any, problems: Counter[str]) -> ReadyFrame:
     observation = frame.observation
-    labels: Mapping[str, np.ndarray] = frame.labels
-    if job.labels is not None:
-        try:
-            labels = job.labels.labels(tuple(observation.images), observation.stamp)
-        except RegionError as error:
-            problems[f"regions: {error}"] += 1
-            labels = {}
+    labels = frame.labels if job.labels is None else _labels_of(frame, job.labels, problems)
     regions = usable_regions(labels, settings, observation.images, problems)
     pictures = {
         camera: frame.encoded.get(camera) or encode_picture(image)
@@ -205,6 +219,19 @@ def _prepare(frame: SourceFrame, job: Job, settings: Any, problems: Counter[str]
     return ReadyFrame(
         observation, frame.frame, regions, pictures, drawn, frame.frame_ids, frame.stamps, frame.stood_in
     )
+
+
+def _labels_of(frame: SourceFrame, reader: LabelReader, problems: Counter[str]) -> Mapping[str, np.ndarray]:
+    """Return the label images that ``reader`` has of a frame's images; count those that cannot be used."""
+    labels: dict[str, np.ndarray] = {}
+    for camera in frame.observation.images:
+        # An image that stands in shows an earlier instant.
+        stamp = frame.stamps[camera] if camera in frame.stood_in else frame.observation.stamp
+        try:
+            labels.update(reader.labels((camera,), stamp))
+        except RegionError as error:
+            problems[f"regions: {error}"] += 1
+    return labels
 
 
 def usable_regions(

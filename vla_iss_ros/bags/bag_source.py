@@ -25,6 +25,7 @@ from vla_iss_ros.messages.buffers import read_buffer
 from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
 
 LOST = "image: listed in the bag and not found, which is damaged"
+FILES = ("metadata.yaml", "*.db3", "*.mcap", "*.db3.zstd", "*.mcap.zstd")
 DAMAGED = "bag: damaged, the rest of it is left out"
 Found = TypeVar("Found", Instant, StandIn)
 
@@ -98,7 +99,7 @@ class BagSource:
     def describe(self) -> dict[str, Any]:
         """See :class:`vla_iss_ros.bags.source.Source`."""
         described = {"kind": "rosbag2", "path": str(self.path.resolve()), "topics": asdict(self.topics)}
-        return {**described, "gap": self.gap, "fingerprint": fingerprint(self.path)}
+        return {**described, "gap": self.gap, "fingerprint": fingerprint(self.path, FILES)}
 
 
 class OpenBag:
@@ -305,9 +306,14 @@ def _encoded(images: Mapping[str, Any]) -> dict[str, bytes]:
     }
 
 
-def fingerprint(path: Path) -> str:
-    """Return a short hash of the names, sizes and times of a recording's files, not of what is in them."""
-    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+def fingerprint(path: Path, patterns: Sequence[str]) -> str:
+    """Return a short hash of the names, sizes and times of a recording's files, not of what is in them.
+
+    ``patterns``: those of a directory's files that belong to it; others may come and go, as an analysis of it does.
+    """
+    files = [path]
+    if path.is_dir():
+        files = sorted({each for pattern in patterns for each in path.glob(pattern) if each.is_file()})
     digest = hashlib.sha256()
     for file in files:
         about = file.stat()

@@ -6,6 +6,7 @@ The format: https://github.com/huggingface/lerobot/blob/main/src/lerobot/dataset
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from vla_iss_ros.bags.errors import BagError
 INFO = "meta/info.json"
 VERSIONS = re.compile(r"v(2\.[01]|3\.\d+)")
 _FIELD = re.compile(r"\{(?:episode_chunk|episode_index|chunk_index|file_index|video_key)(?::0?\dd)?\}")
+_MOST_FRAMES = 10_000_000  # of an episode; 11 days at 10 Hz
+_LONGEST_VIDEO = 1e8  # s
 _MOST_TEXT = 100_000_000  # bytes of a JSON file; 4,000 episodes take less than one million
 
 
@@ -79,15 +82,22 @@ def read_layout(root: Path) -> Layout:
             )
         features = {str(name): _feature(about) for name, about in info["features"].items()}
         fps = float(info["fps"])
-        if not 0 < fps < 1e6:
-            raise ValueError(f"fps must be above 0, got {fps}")
+        _check_range("fps", fps, 1e-3, 1e6)
         videos = [name for name, feature in features.items() if feature.kind == "video"]
         reader = _Version3 if version.startswith("v3") else _Version2
         tasks, episodes = reader(root, info, videos).read()
         return Layout(root, version, fps, features, tasks, tuple(episodes))
     except BagError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        KeyError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         detail = f"lacks {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise BagError(f"cannot read the data set '{root}': {detail}") from error
 
@@ -103,7 +113,7 @@ class _Version2:
             int(each["task_index"]): str(each["task"]) for each in _lines(self._root / "meta/tasks.jsonl")
         }
         entries = sorted(
-            (int(each["episode_index"]), int(each["length"]))
+            (int(each["episode_index"]), _length(each["length"]))
             for each in _lines(self._root / "meta/episodes.jsonl")
         )
         episodes, first = [], 0
@@ -113,7 +123,9 @@ class _Version2:
         return tasks, episodes
 
     def _episode(self, index: int, first: int, length: int) -> DatasetEpisode:
-        numbers = {"episode_chunk": index // int(self._info["chunks_size"]), "episode_index": index}
+        chunk = int(self._info["chunks_size"])
+        _check_range("chunks_size", chunk, 1, math.inf)
+        numbers = {"episode_chunk": index // chunk, "episode_index": index}
         videos = {
             key: (_place(self._root, self._info["video_path"], video_key=key, **numbers), 0.0)
             for key in self._videos
@@ -160,8 +172,10 @@ class _Version3:
         for key in self._videos:
             numbers = {name: int(row[f"videos/{key}/{name}"]) for name in ("chunk_index", "file_index")}
             place = _place(self._root, self._info["video_path"], video_key=key, **numbers)
-            videos[key] = place, float(row[f"videos/{key}/from_timestamp"])
-        first, length = int(row["dataset_from_index"]), int(row["length"])
+            start = float(row[f"videos/{key}/from_timestamp"])
+            _check_range("from_timestamp of a video", start, 0, _LONGEST_VIDEO)
+            videos[key] = place, start
+        first, length = int(row["dataset_from_index"]), _length(row["length"])
         return DatasetEpisode(int(row["episode_index"]), first, length, data, videos)
 
 
@@ -182,6 +196,17 @@ def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = 
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise BagError(f"cannot read the table '{path}': {detail}; copy it again") from error
+
+
+def _length(value: Any) -> int:
+    """Return an episode's number of frames."""
+    _check_range("an episode's length", float(value), 0, _MOST_FRAMES)
+    return int(value)
+
+
+def _check_range(what: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{what} must be in [{low:g}, {high:g}], got {value:g}")
 
 
 def _feature(about: Mapping[str, Any]) -> Feature:

@@ -20,11 +20,13 @@ from vla_iss_ros.bags.source import Plan, Segment, SourceFrame
 from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.messages.errors import MessageError
 from vla_iss_ros.messages.images import decode_image
+from vla_iss_ros.messages.instructions import instruction_from_string
 from vla_iss_ros.messages.joint_states import state_from_joint_state
 from vla_iss_ros.messages.stamps import SECOND
 
 STATE = "observation.state"
 FRAMES_AT_ONCE = 64
+FILES = ("meta/**/*", "data/**/*", "videos/**/*", "images/**/*")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class LeRobotSource:
     """Where a data set is and how to read it; see :class:`vla_iss_ros.bags.source.Source`.
 
     ``images``: (camera, feature) pairs. ``state``: feature, empty: none. ``state_names``: of its entries, in the
-    policy's order. ``instruction``: for frames without a task.
+    policy's order. ``instruction``: for frames without a task that can be used.
     """
 
     name: str
@@ -58,7 +60,7 @@ class LeRobotSource:
         """See :class:`vla_iss_ros.bags.source.Source`."""
         features = {"images": dict(self.images), "state": self.state}
         described = {"kind": "LeRobot", "path": str(self.path.resolve()), "features": features}
-        return {**described, "fingerprint": fingerprint(self.path)}
+        return {**described, "fingerprint": fingerprint(self.path, FILES)}
 
 
 class OpenDataset:
@@ -71,15 +73,16 @@ class OpenDataset:
     def __init__(self, source: LeRobotSource, layout: Layout) -> None:
         self._source, self._layout = source, layout
         self._episodes = {episode.index: episode for episode in layout.episodes}
+        self._instructions, self._refused = _instructions(layout.tasks)
 
     def plan(self, length: int) -> Plan:
-        """Cut every episode; those whose files are missing are left out and counted.
+        """Cut every episode; those whose files are missing are left out and counted, as are tasks that are refused.
 
         Raises BagError, naming a file, when that leaves none.
         """
         if length < 1:
             raise ValueError(f"segments must have at least 1 frame, got {length}")
-        problems: Counter[str] = Counter()
+        problems = Counter(self._refused)
         segments: list[Segment] = []
         names, lost = [], None
         for episode in self._layout.episodes:
@@ -197,7 +200,7 @@ class OpenDataset:
         except MessageError as error:
             problems[f"frame: {error.reason}"] += 1
             return None
-        text = self._layout.tasks.get(row["task_index"], "") or self._source.instruction
+        text = self._instructions.get(row["task_index"], "") or self._source.instruction
         if not text:
             problems["instruction: none"] += 1
         stamp = self._stamp(episode, row["frame_index"])
@@ -232,6 +235,21 @@ class OpenDataset:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Files are open only while frames are read."""
+
+
+def _instructions(tasks: Mapping[int, str]) -> tuple[dict[int, str], Counter[str]]:
+    """Return the tasks that can be instructions, by number, and the others counted by reason, the first one named."""
+    good: dict[int, str] = {}
+    refused: dict[str, list[int]] = {}
+    for number, text in tasks.items():
+        try:
+            good[number] = instruction_from_string(SimpleNamespace(data=text))
+        except MessageError as error:
+            refused.setdefault(error.reason, []).append(number)
+    counts: Counter[str] = Counter()
+    for reason, (first, *others) in refused.items():
+        counts[f"instruction: {reason} in a task, first in {first} ({tasks[first][:40]!a})"] = 1 + len(others)
+    return good, counts
 
 
 def check_features(layout: Layout, images: Mapping[str, str], state: str, state_names: Sequence[str]) -> None:

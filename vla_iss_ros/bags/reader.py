@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
+from rosbags.rosbag2.storage_mcap import McapReader
 from rosbags.typesys import Stores, get_typestore
 
 from vla_iss_ros.bags.errors import BagError
 
+# A file without an index is read so far beyond the end of what is wanted, to notice messages out of order; ns.
+_DISORDER = 1_000_000_000
+_NO_INDEX = (
+    "it has no index, as MCAP files without chunks: each segment is searched for from its beginning, which is slow; "
+    "'mcap recover' writes a copy with an index"
+)
 _REPAIR = "if the recording was cut off, try 'mcap recover' and 'ros2 bag reindex'"
 
 
@@ -61,6 +69,11 @@ class Stretch(NamedTuple):
         return isinstance(stamp, int) and self.start <= stamp < self.stop
 
 
+def _has_no_index(file: Any) -> bool:
+    """Tell whether rosbags searches a file for messages: an MCAP file whose summary lists no chunks."""
+    return isinstance(file, McapReader) and file.metadata.message_count > 0 and not file.chunks
+
+
 class Bag:
     """An open rosbag2, a context manager.
 
@@ -89,6 +102,22 @@ class Bag:
         """All topics, by name."""
         return {name: Topic(info.msgtype or "", info.msgcount) for name, info in self._reader.topics.items()}
 
+    @property
+    def advice(self) -> str:
+        """What would make the bag faster to read, for people; empty where nothing would."""
+        return _NO_INDEX if any(map(_has_no_index, self._files)) else ""
+
+    @property
+    def _files(self) -> Sequence[Any]:
+        """The readers of the bag's files."""
+        storage = getattr(self._reader.readers[0], "storage", None)
+        return getattr(storage, "storages", [storage])
+
+    @cached_property
+    def _is_scanned(self) -> bool:
+        """Whether the bag is one file without an index, which can only be read from its beginning."""
+        return len(self._files) == 1 and _has_no_index(self._files[0])
+
     def raw_messages(
         self, topics: Collection[str] | None = None, start: int | None = None, stop: int | None = None
     ) -> Iterator[RawMessage]:
@@ -100,14 +129,20 @@ class Bag:
         connections = self._connections(topics)
         if not connections:
             return
+        # rosbags would search a file without an index to its end. It refuses what is not in order, so that nothing
+        # before ``stop`` follows what was logged well after it.
         with self._explained():
-            messages = self._reader.messages(connections, start, stop)
+            messages = self._reader.messages(connections, start, None if self._is_scanned else stop)
         while True:
             with self._explained():
                 following = next(messages, None)
             if following is None:
                 return
             connection, stamp, data = following
+            if stop is not None and stamp >= stop:
+                if stamp >= stop + _DISORDER:
+                    return
+                continue
             yield RawMessage(connection.topic, stamp, connection.msgtype, data)
 
     def messages(

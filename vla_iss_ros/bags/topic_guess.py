@@ -41,6 +41,18 @@ def guess_labels(bag: Bag, cameras: Sequence[str]) -> dict[str, str]:
     return {camera: topic for camera, topic in labels.items() if topic}
 
 
+def check_topics(bag: Bag, topics: BagTopics) -> None:
+    """Raise ValueError, listing the bag's topics, for one that it does not have; cameras' images are not looked at."""
+    named = [(kind, f"--{kind}-topic", getattr(topics, kind)) for kind in ("state", "instruction", "episode")]
+    named += [(f"labels of {camera}", "--regions", topic) for camera, topic in topics.labels.items()]
+    for what, option, topic in named:
+        if topic and topic not in bag.topics:
+            raise ValueError(
+                f"bag '{bag.path}' has no topic '{topic}' ({what}); see {option}; "
+                f"its topics: {', '.join(bag.topics) or 'none'}"
+            )
+
+
 def topics_in_words(topics: BagTopics) -> list[str]:
     """Return one line a topic, for people."""
     lines = [f"camera {camera}: {topic}" for camera, topic in topics.images.items()]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +20,12 @@ from vla_iss_ros.bags.lerobot_layout import is_dataset
 from vla_iss_ros.bags.lerobot_source import LeRobotSource
 from vla_iss_ros.bags.reader import Bag
 from vla_iss_ros.bags.source import Source
-from vla_iss_ros.bags.topic_guess import guess_labels, guess_topics, topics_in_words
+from vla_iss_ros.bags.topic_guess import check_topics, guess_labels, guess_topics, topics_in_words
 from vla_iss_ros.cli.bag_topics import image_topics
 from vla_iss_ros.cli.contract_topics import read_contract_topics
 from vla_iss_ros.cli.dataset_options import dataset_source
 from vla_iss_ros.cli.parameter_file import read_parameters, topic_of_each_camera
-from vla_iss_ros.cli.region_options import Regions, read_regions
+from vla_iss_ros.cli.region_options import Regions, check_files, read_regions
 from vla_iss_ros.regions.polygons import OBJECT_NAMES, ROBOT_NAMES
 from vla_iss_ros.settings import BY_NAME, METHOD, check
 from vla_iss_ros.settings.setting import Setting
@@ -91,8 +93,14 @@ def add_analysis_options(parser: argparse.ArgumentParser, *, several_policies: b
         _add_setting(group, setting)
 
 
-def order_of(options: argparse.Namespace, say: Callable[[str], object]) -> Order:
-    """Return what the options ask for; ``say`` hears which topics are used.
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)
+
+
+def order_of(
+    options: argparse.Namespace, say: Callable[[str], object], warn: Callable[[str], object] = _warn
+) -> Order:
+    """Return what the options ask for; ``say`` hears which topics and regions are used, ``warn`` of doubtful ones.
 
     Raises ValueError or BagError in one line for what cannot be used.
     """
@@ -107,22 +115,49 @@ def order_of(options: argparse.Namespace, say: Callable[[str], object]) -> Order
         values, topics = {**values, **contracted}, {**topics, **named}
     settings = check(values)
     regions = read_regions(options.regions, settings, options.robot_names, options.object_names)
+    # Heard of when all else can be used: an error is one line.
+    doubts: list[str] = []
+    in_files = check_files(regions.files, settings, say, doubts.append) if regions.files else None
     sources = [
         _source(path, name, options, topics, settings, regions, say)
         for path, name in zip(options.bags, unique_names(options.bags), strict=True)
     ]
+    if not regions.declined:
+        doubts += _without_regions(sources, in_files)
+    for line in doubts:
+        warn(line)
     return Order(sources, {name: getattr(settings, name) for name in BY_NAME}, regions.files, options.stride)
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
     """Return a name for each recording, fit for a file: its own, numbered where several have it."""
     names = [re.sub(r"[^\w-]+", "_", path.resolve().stem) or "bag" for path in paths]
-    counts, seen = Counter(names), Counter[str]()
+    counts, taken = Counter(names), set(names)
     unique = []
     for name in names:
-        seen[name] += 1
-        unique.append(f"{name}_{seen[name]}" if counts[name] > 1 else name)
+        if counts[name] > 1:
+            numbered = (f"{name}_{number}" for number in itertools.count(1))
+            name = next(each for each in numbered if each not in taken)
+            taken.add(name)
+        unique.append(name)
     return unique
+
+
+def _without_regions(sources: Sequence[Source], in_files: Sequence[str] | None) -> list[str]:
+    """Return a line for each set of cameras that have no regions in recordings; ``in_files``: those that files have."""
+    recordings: dict[tuple[str, ...], list[str]] = {}
+    for source in sources:
+        has = in_files
+        if has is None:
+            has = list(source.topics.labels) if isinstance(source, BagSource) else []
+        missing = tuple(camera for camera in source.cameras if camera not in has)
+        if missing:
+            recordings.setdefault(missing, []).append(source.name)
+    return [
+        f"no regions of {', '.join(cameras)} in {names[0]}{f' and {len(names) - 1} others' if names[1:] else ''}: "
+        "NMR is undefined; give --regions, or --regions none"
+        for cameras, names in recordings.items()
+    ]
 
 
 def _source(
@@ -137,6 +172,8 @@ def _source(
     if is_dataset(path):
         if regions.topics:
             raise ValueError(f"--regions names topics, and the data set '{path}' has none; give files")
+        if settings.missing_camera != "wait":
+            say(f"{path}: --missing-camera {settings.missing_camera} applies to bags only")
         unit, instruction = settings.state_unit, settings.instruction
         names, cameras = settings.state_names, settings.cameras
         try:
@@ -151,12 +188,16 @@ def _source(
     try:
         with Bag(path) as bag:
             chosen = dataclasses.replace(_topics(bag, options, topics, settings), **regions.chosen_topics())
+            check_topics(bag, chosen)
+            advice = bag.advice
     except BagError:
         if len(options.bags) == 1:
             raise
         # Named when the analysis opens it.
         return BagSource.of(name, path, BagTopics(), settings, options.gap)
     say(f"{path}: {', '.join(topics_in_words(chosen))}")
+    if advice:
+        say(f"{path}: {advice}")
     return BagSource.of(name, path, chosen, settings, options.gap)
 
 

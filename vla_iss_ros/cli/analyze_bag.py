@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupted, and can be resumed.
     """
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         order = order_of(options, say=lambda line: print(f"{PROGRAM}: {line}", flush=True))
         directory = RunDirectory(options.out)
@@ -67,7 +67,8 @@ def _conclude(outcome: Outcome, directory: RunDirectory, options: argparse.Names
     return 1 if outcome.skipped else 0
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does, on a signal."""
     raise KeyboardInterrupt
 
 

@@ -8,15 +8,13 @@ import io
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from vla_iss_ros.analysis.before_after import Change, compare, different_methods, draw_changes
+from vla_iss_ros.analysis.before_after import Change, compare, different_meanings, draw_changes, other_labels
 from vla_iss_ros.analysis.comparison_pages import changes_page
 from vla_iss_ros.analysis.run_directory import AnalysisRun
 from vla_iss_ros.render.files import write_atomically
 from vla_iss_ros.render.text import with_interval
-from vla_iss_ros.settings import METHOD
 
 PROGRAM = "compare_bags"
 
@@ -26,16 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with AnalysisRun.open(options.before) as before, AnalysisRun.open(options.after) as after:
-            ours, theirs = asdict(before.settings), asdict(after.settings)
-            names = [setting.name for setting in METHOD]
-            apart = different_methods(
-                {name: ours[name] for name in names}, {name: theirs[name] for name in names}
-            )
+            apart = different_meanings(before.info["identity"], after.info["identity"])
             if apart and not options.different_settings:
                 raise ValueError(
-                    f"the analyses have other settings ({'; '.join(apart)}); analyse both alike, or give "
+                    f"NMR means something else in the two analyses ({'; '.join(apart)}); analyse both alike, or give "
                     "--different-settings if that is meant"
                 )
+            labels = other_labels(before.info["identity"], after.info["identity"])
             percent = before.settings.nmr_percent
             changes = compare(before.rows, after.rows, percent, before.settings.seed)
         options.out.mkdir(parents=True, exist_ok=True)
@@ -47,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    if labels:
+        print(f"{PROGRAM}: the regions come from other files ({'; '.join(labels)})")
     for each in changes:
         print(f"  {each.name:<24}  {_said(each)}")
     print(f"{PROGRAM}: {changes[0].name} {_said(changes[0])}")
@@ -89,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="DIR", help="gets comparison.html, .csv and .png"
     )
     parser.add_argument(
-        "--different-settings", action="store_true", help="compare although the method's settings differ"
+        "--different-settings",
+        action="store_true",
+        help="compare although settings, donors, stride or regions differ",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""Command line of ``correlate``: a table of NMR against a table of success."""
+"""Command line of ``correlate``: tables of NMR against a table of success."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vla_iss_ros.analysis.correlation import Correlation, correlate, draw_scatter, read_points
+from vla_iss_ros.analysis.correlation import Correlation, correlate, draw_scatter
+from vla_iss_ros.analysis.correlation_points import NmrTable, Points, read_points
 from vla_iss_ros.render.files import write_atomically
 
 PROGRAM = "correlate"
@@ -19,12 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 2 after one line on stderr when the tables cannot be used."""
     options = _parser().parse_args(arguments)
     try:
-        points = read_points(options.nmr, options.success, options.keys or ())
-        percent = options.percent if options.percent in points.nmr else None
-        if percent is None:
-            raise ValueError(
-                f"'{options.nmr}' has no column nmr_{options.percent}; it has k = {sorted(points.nmr)}"
-            )
+        tables = [NmrTable.of(text) for text in options.nmr]
+        points = read_points(tables, options.success, options.keys or ())
+        percent = options.percent
+        if percent not in points.nmr:
+            paths = " and ".join(f"'{table.path}'" for table in tables)
+            raise ValueError(f"{paths} has no column nmr_{percent}; it has k = {sorted(points.nmr)}")
         found = correlate(points, options.seed)
         options.out.mkdir(parents=True, exist_ok=True)
         write_atomically(options.out / "correlation.csv", _as_csv(found).encode())
@@ -32,16 +33,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    if points.unmatched:
-        print(
-            f"{PROGRAM}: {points.unmatched} of {', '.join(points.keys)} are in one table alone",
-            file=sys.stderr,
-        )
+    _say_how(points, options.success)
     for each in found:
         print(f"  k = {each.percent:2d} %  {each.name:<8}  {_said(each)}")
     pearson = next(each for each in found if each.percent == percent and each.name == "pearson")
     print(f"{PROGRAM}: NMR@{percent} and success over {pearson.count} points: r = {_said(pearson)}")
     return 0
+
+
+def _say_how(points: Points, success: Path) -> None:
+    """Print what the rows were matched by, and what is left out."""
+    drawn = f"intervals draw {' and '.join(points.clusters)}" if points.clusters else "intervals draw points"
+    averaged = f", averaged over {', '.join(points.averaged)}" if points.averaged else ""
+    print(f"{PROGRAM}: rows are matched by {', '.join(points.keys)}{averaged}; {drawn}")
+    if points.unmatched:
+        print(
+            f"{PROGRAM}: {points.unmatched} of {', '.join(points.keys)} are in one table alone",
+            file=sys.stderr,
+        )
+    if points.missing:
+        print(
+            f"{PROGRAM}: {points.missing} rows of '{success}' have no success and are left out",
+            file=sys.stderr,
+        )
 
 
 def _said(each: Correlation) -> str:
@@ -65,7 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description="Correlate NMR with success over tasks, seeds, episodes or policies."
     )
-    parser.add_argument("nmr", type=Path, help="CSV with nmr_<k>, such as frames.csv of analyze_bag")
+    parser.add_argument(
+        "nmr",
+        nargs="+",
+        metavar="[POLICY=]NMR",
+        help="directory of analyze_bag, or CSV or Parquet with nmr_<k>; several need different policies: that of "
+        "run.json, of a column policy, or POLICY",
+    )
     parser.add_argument("success", type=Path, help="CSV with a column success in [0, 1]")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="gets correlation.csv and .png"
@@ -74,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "--keys",
         nargs="+",
         metavar="COLUMN",
-        help="what identifies a point (those of policy, task, seed, episode, source in both tables)",
+        help="what identifies a point (those of policy, task, seed, episode, source in all tables)",
     )
     parser.add_argument("--percent", type=int, default=10, metavar="K", help="k of the plot (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the intervals (%(default)s)")

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vla_iss_ros.analysis.episodes import INTERVAL_NOTE, Summary
+from vla_iss_ros.analysis.bootstrap import interval_note
+from vla_iss_ros.analysis.episodes import Summary
 from vla_iss_ros.render.text import number, with_interval
 
 
@@ -64,7 +65,7 @@ def table(entries: Sequence[Entry], percent: int) -> str:
     notes = [
         "chance: share of the image area that is nuisance. "
         f"{', '.join(modalities) or 'effects'}: effect of replacing it, as a share of replacing everything.",
-        INTERVAL_NOTE,
+        interval_note(*(entry.summary.nmr.episodes for entry in entries)),
         *_reasons(entries),
     ]
     return "\n".join([text[0], rule, *text[1:], *notes])

@@ -5,61 +5,76 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import itertools
 import math
 import re
+import signal
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from vla_iss_ros.analysis.bag_analysis import analyse
+from vla_iss_ros.analysis.bag_analysis import Order, Outcome, analyse, counted, require_policy_of
 from vla_iss_ros.analysis.comparison_pages import ranking_page
 from vla_iss_ros.analysis.ranking import Ranked, draw_ranking, rank
 from vla_iss_ros.analysis.run_directory import AnalysisRun, RunDirectory
 from vla_iss_ros.cli.analysis_options import add_analysis_options, order_of
 from vla_iss_ros.cli.analysis_progress import ShownProgress
+from vla_iss_ros.cli.analyze_bag import INTERRUPTED, interrupt
 from vla_iss_ros.cli.engine_options import add_engine_options, chosen_engine
 from vla_iss_ros.render.files import write_atomically
 from vla_iss_ros.render.text import with_interval
 
 PROGRAM = "rank_policies"
+ABOVE = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
-    Return 0; 1 when a policy's mean NMR is above ``--fail-above``; 2 after one line on stderr when nothing could be
-    done; 130 when it was interrupted, and can be resumed.
+    Return 0; 1 when a recording was skipped; 2 after one line on stderr when nothing could be done; 3 when a policy's
+    mean NMR is above ``--fail-above``, whatever was skipped; 130 when it was interrupted, and can be resumed.
     """
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
-        ranked, percent = rank_policies(options)
+        ranked, percent, outcomes = rank_policies(options)
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted; start it again to go on", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except (ValueError, RuntimeError, ImportError, OSError) as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     for place, each in enumerate(ranked, 1):
         print(f"{PROGRAM}: {place}. {_line(each, percent)}")
-    return int(options.fail_above is not None and any(each.nmr.value > options.fail_above for each in ranked))
+    if options.fail_above is not None and any(each.nmr.value > options.fail_above for each in ranked):
+        return ABOVE
+    return int(any(outcome.skipped for outcome in outcomes))
 
 
-def rank_policies(options: argparse.Namespace) -> tuple[list[Ranked], int]:
-    """Analyse the recordings under every policy into directories of their own; return the ranking and its k.
+def rank_policies(options: argparse.Namespace) -> tuple[list[Ranked], int, list[Outcome]]:
+    """Analyse the recordings under every policy into directories of their own; return the ranking, its k and outcomes.
 
-    Writes ranking.csv, ranking.png and ranking.html.
+    Writes ranking.csv, ranking.png and ranking.html. No work starts before all policies are known to be there.
     """
-    if len(set(options.policy)) != len(options.policy):
-        raise ValueError(f"--policy must name different policies, got {', '.join(options.policy)}")
-    rows, reports, percent, seed = {}, {}, 10, 0
-    for number, policy in enumerate(options.policy, 1):
-        one = argparse.Namespace(**{**vars(options), "policy": policy})
-        order = order_of(one, say=lambda line: print(f"{PROGRAM}: {line}", flush=True))
-        slug = re.sub(r"[^\w.-]+", "_", policy)
-        directory = RunDirectory(options.out / f"{number}-{slug}")
-        with ShownProgress(f"{PROGRAM}: {policy}") as progress:
-            analyse(order, directory, chosen_engine(options), restart=options.restart, progress=progress)
+    _check(options)
+    first = argparse.Namespace(**{**vars(options), "policy": options.policy[0]})
+    order = order_of(first, say=lambda line: print(f"{PROGRAM}: {line}", flush=True))
+    orders = {
+        policy: replace(order, settings={**order.settings, "policy": policy}) for policy in options.policy
+    }
+    directories = {
+        policy: RunDirectory(options.out / name)
+        for policy, name in zip(orders, directory_names(options.policy), strict=True)
+    }
+    for policy, each in orders.items():
+        require_policy_of(each, directories[policy], options.restart)
+    outcomes, rows, reports, percent, seed = [], {}, {}, 10, 0
+    for policy, each in orders.items():
+        directory = directories[policy]
+        outcomes.append(_analysed(policy, each, directory, options))
         with AnalysisRun.open(directory.path) as run:
             reports[policy] = f"{quote(directory.path.name)}/{directory.report.name}"
             rows[policy], percent, seed = run.rows, run.settings.nmr_percent, run.settings.seed
@@ -67,7 +82,40 @@ def rank_policies(options: argparse.Namespace) -> tuple[list[Ranked], int]:
     write_atomically(options.out / "ranking.csv", _as_csv(ranked, percent).encode())
     write_atomically(options.out / "ranking.png", draw_ranking(ranked, percent))
     write_atomically(options.out / "ranking.html", ranking_page(ranked, percent, reports).encode())
-    return ranked, percent
+    return ranked, percent, outcomes
+
+
+def directory_names(policies: Sequence[str]) -> list[str]:
+    """Return a directory's name for each policy: the policy's own, numbered where several have it."""
+    slugs = [re.sub(r"[^\w.-]+", "_", policy) for policy in policies]
+    counts, taken = Counter(slugs), set(slugs)
+    names = []
+    for slug in slugs:
+        if counts[slug] > 1:
+            numbered = (f"{slug}-{number}" for number in itertools.count(1))
+            slug = next(each for each in numbered if each not in taken)
+            taken.add(slug)
+        names.append(slug)
+    return names
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise ValueError for options that cannot be used."""
+    if len(set(options.policy)) != len(options.policy):
+        raise ValueError(f"--policy must name different policies, got {', '.join(options.policy)}")
+    if options.fail_above is not None and not math.isfinite(options.fail_above):
+        raise ValueError(f"--fail-above must be a finite number, got {options.fail_above}")
+
+
+def _analysed(policy: str, order: Order, directory: RunDirectory, options: argparse.Namespace) -> Outcome:
+    """Analyse under one policy; say what was left out."""
+    with ShownProgress(f"{PROGRAM}: {policy}") as progress:
+        outcome = analyse(
+            order, directory, chosen_engine(options), restart=options.restart, progress=progress
+        )
+    if outcome.problems:
+        print(f"{PROGRAM}: {policy}: left out or missing: {counted(outcome.problems)}", file=sys.stderr)
+    return outcome
 
 
 def _line(ranked: Ranked, percent: int) -> str:
@@ -107,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--restart", action="store_true", help="throw away what DIR holds and begin anew")
     add_engine_options(parser)
     parser.add_argument(
-        "--fail-above", type=float, metavar="X", help="status 1 when a policy's mean NMR is above X"
+        "--fail-above", type=float, metavar="X", help="status 3 when a policy's mean NMR is above X"
     )
     return parser
 

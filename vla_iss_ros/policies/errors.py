@@ -1,5 +1,9 @@
-"""The one error that says why a policy cannot be used."""
+"""The errors that say why a policy cannot be used."""
 
 
 class PolicyError(ValueError):
     """A policy cannot be loaded or does not fit; the message is one line with the value and the remedy."""
+
+
+class PolicyGoneError(PolicyError):
+    """A policy answers no more, whatever it is shown: no other observation would do better."""

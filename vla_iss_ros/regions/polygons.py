@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +38,13 @@ class ClassNames:
             return self.robot_label
         return self.object_label if plain in {each.lower() for each in self.objects} else 0
 
+    def sort(self, classes: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
+        """Return the classes that are the robot, those that are objects, and the others, each once and in order."""
+        labels = {name: self.label(name) for name in sorted(set(classes))}
+        robot = [name for name, label in labels.items() if label == self.robot_label]
+        objects = [name for name, label in labels.items() if label == self.object_label]
+        return robot, objects, [name for name in labels if name not in (*robot, *objects)]
+
 
 def is_coco(path: Path) -> bool:
     """Tell whether a JSON file holds COCO annotations."""
@@ -63,6 +70,14 @@ def labelme_labels(path: Path, names: ClassNames) -> np.ndarray:
     return labels
 
 
+def labelme_classes(path: Path) -> set[str]:
+    """Return the classes of a LabelMe file's shapes; raises RegionError where it is none."""
+    try:
+        return {str(shape["label"]) for shape in _read(path)["shapes"]}
+    except (KeyError, TypeError) as error:
+        raise _refused(path, "LabelMe", error) from error
+
+
 def coco_labels(path: Path, names: ClassNames, file_stem: str) -> np.ndarray | None:
     """Return the label image of the COCO image whose file_name, without suffix, is ``file_stem`` or ends in it.
 
@@ -78,6 +93,19 @@ def coco_labels(path: Path, names: ClassNames, file_stem: str) -> np.ndarray | N
 def coco_stems(path: Path) -> tuple[str, ...]:
     """Return the file names of a COCO file's images, without suffix."""
     return tuple(_coco(path)[0])
+
+
+def coco_classes(path: Path, stems: Iterable[str]) -> set[str]:
+    """Return the classes that are annotated in the images ``stems`` (file names without suffix) of a COCO file."""
+    images, annotations, classes = _coco(path)
+    try:
+        return {
+            classes[annotation["category_id"]]
+            for stem in stems
+            for annotation in annotations.get(images[stem]["id"], ())
+        }
+    except (KeyError, TypeError) as error:
+        raise _refused(path, "COCO", error) from error
 
 
 def _coco_image(

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from vla_iss_ros.policies.errors import PolicyError
+from vla_iss_ros.policies.errors import PolicyError, PolicyGoneError
 from vla_iss_ros.policies.openpi.wire import LARGEST_MESSAGE, MISSING, pack, unpack
 
 LONGEST = 300
@@ -39,8 +39,8 @@ def parse_address(path: str) -> tuple[str, dict[str, str]]:
 class Connection:
     """Requests and answers, one at a time; not thread safe. ``metadata``: what the server says of itself.
 
-    Raises PolicyError in one line when the server is not there, does not answer within ``timeout`` seconds, or answers
-    with an error or something that is no answer. The next request connects anew.
+    Raises PolicyGoneError in one line when the server is not there or does not answer within ``timeout`` seconds,
+    PolicyError when it answers with an error or something that is no answer. The next request connects anew.
     """
 
     def __init__(self, address: str, timeout: float) -> None:
@@ -79,7 +79,7 @@ class Connection:
             )
             self._socket = self._opened.enter_context(opening)
         except Exception as error:  # refused, unknown host, no websocket there: classes of three libraries
-            raise PolicyError(
+            raise PolicyGoneError(
                 f"no openpi server at {self._address}: {_line(error)}; start it, or correct host and port"
             ) from error
         return self._mapping(self._exchange(None))
@@ -92,13 +92,13 @@ class Connection:
             return self._socket.recv(timeout=self._timeout)
         except TimeoutError as error:
             self.close()
-            raise PolicyError(
+            raise PolicyGoneError(
                 f"openpi server at {self._address} did not answer within {self._timeout:g} s; look after it, or set "
                 "timeout higher"
             ) from error
         except Exception as error:  # closed by the server, reset, a message too large
             self.close()
-            raise PolicyError(
+            raise PolicyGoneError(
                 f"connection to the openpi server at {self._address} broke: {_line(error)}; start the server again"
             ) from error
 
