@@ -121,6 +121,25 @@ def test_the_last_image_of_a_missing_camera_stands_in_and_the_table_says_so(tmp_
     assert [(row.frame, row.stood_in) for row in rows] == [(0, ""), *((n, "wrist") for n in (3, 4, 5))]
 
 
+def test_outputs_can_be_left_out_and_added_later(bag, tmp_path, capsys):
+    def written():
+        return {name for name in ("maps", "front.mp4", "wrist.mp4", "analysis.mcap") if (out / name).exists()}
+
+    out = tmp_path / "out"
+    assert run(bag, "--out", out, "--without", "maps", "videos", "mcap") == 0
+    assert written() == set()
+    assert (out / "frames.csv").exists()
+    assert (out / "report.html").exists()
+    pieces = {path: path.stat().st_mtime_ns for path in out.glob("pieces/*.piece")}
+    assert run(bag, "--out", out, "--without", "mcap") == 0
+    assert written() == {"maps", "front.mp4", "wrist.mp4"}
+    assert run(bag, "--out", out) == 0
+    assert written() == {"maps", "front.mp4", "wrist.mp4", "analysis.mcap"}
+    assert {path: path.stat().st_mtime_ns for path in out.glob("pieces/*.piece")} == pieces
+    with pytest.raises(SystemExit):
+        run(bag, "--out", out, "--without", "report")
+
+
 def test_a_killed_process_loses_nothing_it_finished(tmp_path):
     bag = write_bag(tmp_path / "tiny", sample_messages((1,) * 6))
     out = tmp_path / "out"

@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,8 @@ from vla_iss_ros.settings import check
 
 # Explained frames in a piece: what a kill costs at most.
 EXPLAINED_A_SEGMENT = 16
+# Outputs that table and report do without.
+OPTIONAL = ("maps", "videos", "mcap")
 
 
 class ResumeError(ValueError):
@@ -158,9 +160,16 @@ def require_policy_of(order: Order, directory: RunDirectory, restart: bool = Fal
         require_policy(check(order.settings))
 
 
-def default_sinks(directory: RunDirectory, settings: Any, metadata: Mapping[str, Any]) -> list[Sink]:
-    """Return the sinks of all outputs."""
-    return [TableSink(directory), MapSink(directory, metadata), VideoSink(directory), BagSink(directory)]
+def default_sinks(
+    directory: RunDirectory, settings: Any, metadata: Mapping[str, Any], without: Collection[str] = ()
+) -> list[Sink]:
+    """Return the sinks of all outputs but those of ``OPTIONAL`` that are named in ``without``."""
+    optional: dict[str, Callable[[], Sink]] = {
+        "maps": lambda: MapSink(directory, metadata),
+        "videos": lambda: VideoSink(directory),
+        "mcap": lambda: BagSink(directory),
+    }
+    return [TableSink(directory), *(optional[name]() for name in OPTIONAL if name not in without)]
 
 
 def headline(directory: RunDirectory, settings: Any) -> MeanInterval:

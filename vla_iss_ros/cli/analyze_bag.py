@@ -7,10 +7,11 @@ import math
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from vla_iss_ros.analysis.bag_analysis import Outcome, analyse, counted
+from vla_iss_ros.analysis.bag_analysis import OPTIONAL, Outcome, analyse, counted, default_sinks
 from vla_iss_ros.analysis.run_directory import RunDirectory
 from vla_iss_ros.cli.analysis_options import add_analysis_options, order_of
 from vla_iss_ros.cli.analysis_progress import ShownProgress
@@ -34,7 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         directory = RunDirectory(options.out)
         with ShownProgress(PROGRAM) as progress:
             outcome = analyse(
-                order, directory, chosen_engine(options), restart=options.restart, progress=progress
+                order,
+                directory,
+                chosen_engine(options),
+                restart=options.restart,
+                progress=progress,
+                sinks=partial(default_sinks, without=options.without),
             )
     except KeyboardInterrupt:
         print(
@@ -85,6 +91,14 @@ def _parser() -> argparse.ArgumentParser:
         "--resume", action="store_true", help="go on with what DIR holds of this run (the default)"
     )
     again.add_argument("--restart", action="store_true", help="throw away what DIR holds and begin anew")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        choices=OPTIONAL,
+        default=(),
+        metavar="OUTPUT",
+        help=f"outputs that are not written, of {', '.join(OPTIONAL)}; the same command without it adds them",
+    )
     add_engine_options(parser)
     return parser
 
