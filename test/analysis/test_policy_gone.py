@@ -62,7 +62,8 @@ def test_a_server_that_goes_away_ends_the_run_and_the_next_start_explains_all_fr
             patched.setattr(ShownProgress, "frame", frame)
             assert command(port, *chosen) == 2
     said = capsys.readouterr().err.splitlines()
-    assert "is the same policy when this run is resumed; give --restart after it has changed" in said[0]
+    assert "set donors to a directory made by gather_donors" in said[0]
+    assert "is the same policy when this run is resumed; give --restart after it has changed" in said[1]
     assert "openpi server at 127.0.0.1:" in said[-1]
     pieces = list((tmp_path / "out" / "pieces").iterdir())
     assert 0 < len(pieces) < len(EPISODES)
