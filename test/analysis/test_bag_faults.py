@@ -11,7 +11,8 @@ from bag_factory import sample_messages, write_bag
 from recorded_run import analysed, order
 
 from vla_iss_ros.analysis import pieces
-from vla_iss_ros.analysis.bag_analysis import analyse, default_sinks
+from vla_iss_ros.analysis.bag_analysis import analyse
+from vla_iss_ros.analysis.default_outputs import default_sinks
 from vla_iss_ros.analysis.engines import SerialEngine
 from vla_iss_ros.analysis.run_directory import RunDirectory
 

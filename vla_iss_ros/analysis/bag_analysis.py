@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -17,17 +17,16 @@ from typing import Any
 
 from vla_iss_ros.analysis.assembling import Assembler
 from vla_iss_ros.analysis.bootstrap import MeanInterval
+from vla_iss_ros.analysis.default_outputs import default_sinks
 from vla_iss_ros.analysis.engines import Engine
 from vla_iss_ros.analysis.frame_columns import FrameColumns, StoredRows
 from vla_iss_ros.analysis.identity import as_values, identity_of, run_differences, versions
-from vla_iss_ros.analysis.outputs import FinishedFrame, MapSink, Sink, TableSink
+from vla_iss_ros.analysis.outputs import FinishedFrame, Sink
 from vla_iss_ros.analysis.pieces import Piece, StoredPiece, add_seconds
-from vla_iss_ros.analysis.published import BagSink
 from vla_iss_ros.analysis.report import write_report
 from vla_iss_ros.analysis.report_figures import mean_ratio
 from vla_iss_ros.analysis.run_directory import RunDirectory
 from vla_iss_ros.analysis.segment_work import Job, Task, require_policy
-from vla_iss_ros.analysis.videos import VideoSink
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.source import Plan, Segment, Source
 from vla_iss_ros.policies.recorded import borrowed_donors
@@ -36,8 +35,6 @@ from vla_iss_ros.settings import check
 
 # Explained frames in a piece: what a kill costs at most.
 EXPLAINED_A_SEGMENT = 16
-# Outputs that table and report do without.
-OPTIONAL = ("maps", "videos", "mcap")
 
 
 class ResumeError(ValueError):
@@ -158,18 +155,6 @@ def require_policy_of(order: Order, directory: RunDirectory, restart: bool = Fal
     before = directory.read_info()
     if restart or before is None or before["status"] != "complete":
         require_policy(check(order.settings))
-
-
-def default_sinks(
-    directory: RunDirectory, settings: Any, metadata: Mapping[str, Any], without: Collection[str] = ()
-) -> list[Sink]:
-    """Return the sinks of all outputs but those of ``OPTIONAL`` that are named in ``without``."""
-    optional: dict[str, Callable[[], Sink]] = {
-        "maps": lambda: MapSink(directory, metadata),
-        "videos": lambda: VideoSink(directory),
-        "mcap": lambda: BagSink(directory),
-    }
-    return [TableSink(directory), *(optional[name]() for name in OPTIONAL if name not in without)]
 
 
 def headline(directory: RunDirectory, settings: Any) -> MeanInterval:

@@ -131,12 +131,16 @@ def order_of(
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
     """Return a name for each recording, fit for a file: its own, numbered where several have it."""
-    names = [re.sub(r"[^\w-]+", "_", path.resolve().stem) or "bag" for path in paths]
+    return told_apart([re.sub(r"[^\w-]+", "_", path.resolve().stem) or "bag" for path in paths], "_")
+
+
+def told_apart(names: Sequence[str], separator: str) -> list[str]:
+    """Return ``names``, numbered after ``separator`` where several are the same."""
     counts, taken = Counter(names), set(names)
     unique = []
     for name in names:
         if counts[name] > 1:
-            numbered = (f"{name}_{number}" for number in itertools.count(1))
+            numbered = (f"{name}{separator}{number}" for number in itertools.count(1))
             name = next(each for each in numbered if each not in taken)
             taken.add(name)
         unique.append(name)

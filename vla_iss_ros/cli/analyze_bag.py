@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from vla_iss_ros.analysis.bag_analysis import OPTIONAL, Outcome, analyse, counted, default_sinks
+from vla_iss_ros.analysis.bag_analysis import Outcome, analyse, counted
+from vla_iss_ros.analysis.default_outputs import OPTIONAL, default_sinks
 from vla_iss_ros.analysis.run_directory import RunDirectory
 from vla_iss_ros.cli.analysis_options import add_analysis_options, order_of
 from vla_iss_ros.cli.analysis_progress import ShownProgress

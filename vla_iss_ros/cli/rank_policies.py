@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import itertools
 import math
 import re
 import signal
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +18,7 @@ from vla_iss_ros.analysis.bag_analysis import Order, Outcome, analyse, counted, 
 from vla_iss_ros.analysis.comparison_pages import ranking_page
 from vla_iss_ros.analysis.ranking import Ranked, draw_ranking, rank
 from vla_iss_ros.analysis.run_directory import AnalysisRun, RunDirectory
-from vla_iss_ros.cli.analysis_options import add_analysis_options, order_of
+from vla_iss_ros.cli.analysis_options import add_analysis_options, order_of, told_apart
 from vla_iss_ros.cli.analysis_progress import ShownProgress
 from vla_iss_ros.cli.analyze_bag import INTERRUPTED, interrupt
 from vla_iss_ros.cli.engine_options import add_engine_options, chosen_engine
@@ -87,16 +85,7 @@ def rank_policies(options: argparse.Namespace) -> tuple[list[Ranked], int, list[
 
 def directory_names(policies: Sequence[str]) -> list[str]:
     """Return a directory's name for each policy: the policy's own, numbered where several have it."""
-    slugs = [re.sub(r"[^\w.-]+", "_", policy) for policy in policies]
-    counts, taken = Counter(slugs), set(slugs)
-    names = []
-    for slug in slugs:
-        if counts[slug] > 1:
-            numbered = (f"{slug}-{number}" for number in itertools.count(1))
-            slug = next(each for each in numbered if each not in taken)
-            taken.add(slug)
-        names.append(slug)
-    return names
+    return told_apart([re.sub(r"[^\w.-]+", "_", policy) for policy in policies], "-")
 
 
 def _check(options: argparse.Namespace) -> None:
