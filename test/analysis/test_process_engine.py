@@ -9,7 +9,8 @@ from bag_factory import sample_messages, write_bag
 from processes import processes_of_session, wait_until
 from recorded_run import SMALL, analysed, order
 
-from vla_iss_ros.analysis.bag_analysis import TableSink, analyse
+from vla_iss_ros.analysis.bag_analysis import analyse
+from vla_iss_ros.analysis.outputs import TableSink
 from vla_iss_ros.analysis.process_engine import ProcessEngine
 from vla_iss_ros.analysis.run_directory import AnalysisRun, RunDirectory
 

@@ -12,8 +12,9 @@ from processes import processes_of_session, wait_until
 from recorded_run import SMALL, analysed, order
 
 from vla_iss_ros.analysis import ray_engine
-from vla_iss_ros.analysis.bag_analysis import MapSink, TableSink, analyse
+from vla_iss_ros.analysis.bag_analysis import analyse
 from vla_iss_ros.analysis.frame_table import read_table
+from vla_iss_ros.analysis.outputs import MapSink, TableSink
 from vla_iss_ros.analysis.ray_engine import RayEngine
 from vla_iss_ros.analysis.ray_session import local_session
 from vla_iss_ros.analysis.run_directory import RunDirectory
