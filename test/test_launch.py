@@ -252,7 +252,7 @@ def test_each_node_has_the_topics_of_the_cameras_that_the_file_gives_it(tmp_path
 
 def test_a_parameter_file_that_is_not_there_is_named(tmp_path):
     module = load("iss.launch.py")
-    with pytest.raises(ValueError, match=r"params_file must be a ROS parameter file, cannot read '.*none"):
+    with pytest.raises(ValueError, match=r"cannot read parameters from '.*none"):
         module.nodes(context_with(module, params_file=str(tmp_path / "none.yaml")))
 
 

@@ -7,7 +7,8 @@ import torch
 from token_toys import GRID, TokenToy, token_frame
 
 from vla_iss_ros import settings
-from vla_iss_ros.iss.attributions import NEEDS, make_attributors, offered
+from vla_iss_ros.iss.attributions import NEEDS, PROJECTIONS, make_attributors, offered
+from vla_iss_ros.iss.pacing import Pace
 from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.iss.token_means import gather_means
 
@@ -76,6 +77,34 @@ def test_the_result_is_like_that_of_iss(name):
     torch.testing.assert_close(again.estimate.contrast, result.estimate.contrast, rtol=0, atol=0)
     if name != "knock_out":
         assert math.isnan(float(result.estimate.standard_error[0]))
+
+
+@pytest.mark.parametrize(
+    ("name", "runs"), [("attention", 2), ("token_norm", 1), ("gradient_input", 2 + PROJECTIONS)]
+)
+def test_every_run_is_told_of_and_keeps_the_gap(name, runs, monkeypatch):
+    toy, slept, told = TokenToy(), [], []
+    monkeypatch.setattr(Pace, "of", lambda _: Pace(gap=3600.0, sleep=slept.append))
+    chosen = settings.check({"attributions": name})
+    make_attributors(toy, chosen)[name].explain(token_frame(3), on_run=lambda: told.append(len(slept)))
+    # Told before the gap, which is none before the first run.
+    assert told == [max(0, run - 1) for run in range(runs)]
+    assert len(slept) == runs - 1
+
+
+def test_a_run_can_be_refused():
+    class StopError(Exception):
+        pass
+
+    def stop():
+        raise StopError
+
+    toy = TokenToy()
+    attributors = make_attributors(toy, settings.check({"attributions": "all"}))
+    assert set(attributors) == set(NEEDS)
+    for each in attributors.values():
+        with pytest.raises(StopError):
+            each.explain(token_frame(3), on_run=stop)
 
 
 def test_all_that_the_policy_allows():

@@ -65,6 +65,17 @@ def test_the_gap_lasts_from_the_end_of_a_run():
     assert pace.paused == pytest.approx(0.003)
 
 
+def test_a_turn_keeps_the_gap_before_and_after_it():
+    clock, pace = make(limit=0.010, gap=0.005)
+    for _ in range(2):
+        with pace.turn():
+            clock.now += 0.020
+    assert clock.slept == [pytest.approx(0.005)]
+    assert (pace.longest, pace.rows) == (pytest.approx(0.020), FIRST_ROWS)
+    pace.wait()
+    assert len(clock.slept) == 2
+
+
 def test_a_limit_changes_the_batches_and_not_the_map():
     maps, rows = [], []
     for limit in (0.0, 0.001, 5000.0):

@@ -11,6 +11,7 @@ from harness import Probe
 from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension, MultiArrayLayout
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from vla_iss_ros.iss.pacing import Pace
 from vla_iss_ros.messages.stamps import stamp_from_nanoseconds
 from vla_iss_ros.ros import agreement
 from vla_iss_ros.ros.agreement import (
@@ -56,7 +57,7 @@ class Commands:
 
     def __init__(self, probe, noisy=0.0, **values):
         self.probe, self.settings = probe, check({"alarm_frames": 1, **values})
-        self.policy = ToyPolicy(noisy)
+        self.policy, self.pace = ToyPolicy(noisy), Pace()
         self.faults = Faults(probe.node.get_logger())
         self.commands = CommandedActions(probe.node, self.faults, self.policy, self.settings)
 
@@ -69,7 +70,7 @@ class Commands:
         # Whatever a slow computer took: the command's own time of arrival.
         arrived = self.commands._kept[-1][0] + after
         frame = SimpleNamespace(stamps=dict(enumerate(stamps)), arrived=arrived, stood_in=stood_in)
-        return np.array([answer], np.float32), frame, None, self.settings, lambda: None
+        return np.array([answer], np.float32), frame, None, self.settings, lambda: None, self.pace
 
     def compare(self, *answer, **frame):
         self.commands.compare(*self.arguments(*answer, **frame))
@@ -369,6 +370,18 @@ def test_the_spread_of_a_stochastic_policy_is_no_disagreement(make):
     assert commands.compare(0.5, 0.5).level == ERROR
 
 
+def test_answers_under_other_noise_keep_the_gap_between_runs(make):
+    slept = []
+    commands = make(noisy=2.0)
+    commands.pace = Pace(gap=3600.0, sleep=slept.append)
+    commands.hear(array(1.0, 1.0))
+    commands.compare(0.5, 0.5)
+    assert commands.policy.runs == DRAWS
+    # Before the first one of this policy there was no run.
+    assert len(slept) == DRAWS - 1
+    assert min(slept) > 3000.0
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [
@@ -414,5 +427,7 @@ def test_another_time_forgets_the_commands(make):
     commands.commands.reset()
     assert commands.commands.status().message == "no frame has been compared yet"
     frame = SimpleNamespace(stamps={"front": STAMP}, stood_in=frozenset(), arrived=time.monotonic())
-    commands.commands.compare(np.zeros((1, 2), np.float32), frame, None, commands.settings, lambda: None)
+    commands.commands.compare(
+        np.zeros((1, 2), np.float32), frame, None, commands.settings, lambda: None, Pace()
+    )
     assert commands.commands.status().message == "no frame has been compared yet"

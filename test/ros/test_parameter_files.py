@@ -3,7 +3,7 @@
 import pytest
 import rclpy
 
-from vla_iss_ros.settings.parameter_files import parameter_of
+from vla_iss_ros.settings.parameter_files import parameter_of, parameters_of
 
 NODES = ("/iss_node", "/left/iss_node", "/left/arm/iss_node", "/left/policy_node")
 
@@ -74,14 +74,48 @@ def test_an_empty_file_gives_nothing_and_a_broken_one_is_named(tmp_path):
     path.write_text("- a list\n")
     assert parameter_of(path, "/iss_node", "cameras") is None
     path.write_text("a: [\n")
-    with pytest.raises(ValueError, match=r"^params_file must be a ROS parameter file, cannot read '.*'.*$"):
+    with pytest.raises(
+        ValueError, match=r"^cannot read parameters from '.*parameters.yaml': while parsing.*$"
+    ):
         parameter_of(path, "/iss_node", "cameras")
     with pytest.raises(ValueError, match="No such file"):
         parameter_of(tmp_path / "none.yaml", "/iss_node", "cameras")
 
 
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (
+            "/**:\n  ros__parameters:\n    a: !!python/object:os.system {}\n",
+            "could not determine a constructor",
+        ),
+        ("/**:\n  ros__parameters:\n    a: 2026-99-99\n", "month must be in"),
+        ("[" * 2000 + "]" * 2000, "recursion"),
+        (f"# {'x' * 1_000_000}", "at most 1000000 bytes, got more"),
+        ("/**:\n  ros__parameters: 5\n", "ros__parameters must be a mapping of names to values, got 5"),
+    ],
+)
+def test_what_is_no_parameter_file_is_told_in_a_short_line(tmp_path, text, match):
+    path = tmp_path / "parameters.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"cannot read parameters from .*{match}") as caught:
+        parameters_of(path, "/iss_node")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 250 + len(str(path))
+
+
+def test_another_nodes_section_is_none_of_its_business(tmp_path):
+    path = tmp_path / "parameters.yaml"
+    path.write_text(
+        "/iss_node:\n  ros__parameters: {a: 1, 2: [b]}\n/other:\n  ros__parameters: {a: 2026-99-99}\n"
+    )
+    assert parameters_of(path, "/iss_node") == {"a": 1, "2": ["b"]}
+
+
 def test_aliases_are_refused_as_by_rcl(tmp_path):
     path = tmp_path / "parameters.yaml"
     path.write_text("a: &all\n  b: *all\n")
-    with pytest.raises(ValueError, match="has aliases; write out what they stand for"):
+    with pytest.raises(
+        ValueError, match="it has aliases, which ROS does not take; write out what they stand for"
+    ):
         parameter_of(path, "/iss_node", "cameras")

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vla_iss_ros.messages.yaml_files import YamlFileError, read_yaml
 from vla_iss_ros.settings import BY_NAME
+from vla_iss_ros.settings.parameter_files import parameters_of
 from vla_iss_ros.settings.shown import shown
 
-# Names that sections of a parameter file may have for iss_node.
-SECTIONS = ("/**", "/**/iss_node", "/iss_node", "iss_node")
+NODE = "/iss_node"
 # Arguments of launch/iss.launch.py that name topics; analyze_bag reads them from a file as well.
 TOPICS = ("image_topics", "region_topics", "instruction_topic", "state_topic", "episode_topic")
 
 
 def read_parameters(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return (settings, topics) that a ROS parameter file gives iss_node; later sections win.
+    """Return (settings, topics) that a ROS parameter file gives ``/iss_node``, by the rules of rcl.
 
     ``topics``: those of ``TOPICS``, as the arguments of iss.launch.py. Settings that no recording has a use for are
     read like all others. Raises ValueError in one line for a file of another form or an unknown parameter.
     """
-    try:
-        sections = read_yaml(path)
-    except YamlFileError as error:
-        raise ValueError(f"cannot read parameters from '{path}': {error}") from error
-    values: dict[str, Any] = {}
-    if isinstance(sections, Mapping):
-        for name in SECTIONS:
-            section = sections.get(name)
-            if isinstance(section, Mapping):
-                values.update(_parameters(section, f"'{path}'"))
+    values = parameters_of(path, NODE)
     if not values:
         raise ValueError(
-            f"'{path}' has no ros__parameters under {' or '.join(SECTIONS)}; see config/iss.yaml"
+            f"'{path}' has no ros__parameters for a node {NODE}, such as under '/**'; see config/iss.yaml"
         )
     topics = {name: values.pop(name) for name in TOPICS if name in values}
     for name, topic in topics.items():
@@ -46,15 +35,6 @@ def read_parameters(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     if unknown:
         raise ValueError(f"'{path}' has the unknown parameter {shown(unknown[0])}; see config/iss.yaml")
     return values, topics
-
-
-def _parameters(section: Mapping[Any, Any], what: str) -> Mapping[Any, Any]:
-    parameters = section.get("ros__parameters") or {}
-    if not isinstance(parameters, Mapping):
-        raise ValueError(
-            f"{what} must have a mapping of names to values as ros__parameters, got {shown(parameters)}"
-        )
-    return parameters
 
 
 def topic_of_each_camera(argument: str, text: str, cameras: list[str]) -> dict[str, str]:

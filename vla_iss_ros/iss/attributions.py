@@ -21,6 +21,7 @@ from vla_iss_ros.iss.explanation import Explanation
 from vla_iss_ros.iss.map_ratios import ratios_of
 from vla_iss_ros.iss.nmr import PERCENTS
 from vla_iss_ros.iss.observation import Actions, Observation
+from vla_iss_ros.iss.pacing import Pace
 from vla_iss_ros.iss.region_map import RegionMap
 from vla_iss_ros.iss.token_cells import TokenCells
 from vla_iss_ros.iss.token_means import TokenMeans
@@ -39,11 +40,18 @@ class TokenAttributor:
     def __init__(self, policy: Any, settings: Any, means: TokenMeans | None, name: str) -> None:
         refuse_attribution(policy, name)
         self._policy, self._settings, self._means, self._name = policy, settings, means, name
+        self._pace = Pace.of(settings)
 
-    def explain(self, observation: Observation, regions: RegionMap | None = None) -> Explanation:
+    def explain(
+        self,
+        observation: Observation,
+        regions: RegionMap | None = None,
+        on_run: Callable[[], object] = lambda: None,
+    ) -> Explanation:
         """Return the attribution of one observation; its standard errors are NaN: nothing was sampled.
 
-        Raises ValueError when the observation does not fit the policy.
+        ``on_run`` is called before each run of the policy; what it raises ends the work. Raises ValueError
+        when the observation does not fit the policy.
         """
         started = time.perf_counter()
         policy, settings = self._policy, self._settings
@@ -51,12 +59,14 @@ class TokenAttributor:
         # Not in inference mode: gradients may be taken.
         with torch.inference_mode(False), torch.no_grad():
             noise = policy.sample_noise(torch.Generator().manual_seed(seed))
-            base = policy.preprocess(observation)
-            encoded = policy.encode(base)
-            actions = policy.run_tokens(encoded, encoded.tokens, noise).take(slice(None))
-            actions.require_finite()
+            on_run()
+            with self._pace.turn():
+                base = policy.preprocess(observation)
+                encoded = policy.encode(base)
+                actions = policy.run_tokens(encoded, encoded.tokens, noise).take(slice(None))
+                actions.require_finite()
             cells = TokenCells.over(encoded, settings.token_block)
-            values, label, unit = _METHODS[self._name](self, encoded, cells, noise, seed)
+            values, label, unit = _METHODS[self._name](self, encoded, cells, noise, seed, on_run)
         estimate = Estimate(values, values.clone(), torch.full_like(values, math.nan), 0)
         percents = sorted({*PERCENTS, settings.nmr_percent})
         return Explanation(
@@ -77,18 +87,36 @@ class TokenAttributor:
         )
 
     def _attention(
-        self, encoded: Encoded, cells: TokenCells, noise: Tensor | None, seed: int
+        self,
+        encoded: Encoded,
+        cells: TokenCells,
+        noise: Tensor | None,
+        seed: int,
+        on_run: Callable[[], object],
     ) -> tuple[Tensor, str, str]:
-        scores: TokenScores = self._policy.attention(encoded, noise)
-        return cells.means(scores.values), scores.description, "share of attention"
+        on_run()
+        with self._pace.turn():
+            scores: TokenScores = self._policy.attention(encoded, noise)
+            values = cells.means(scores.values)
+        return values, scores.description, "share of attention"
 
     def _norm(
-        self, encoded: Encoded, cells: TokenCells, noise: Tensor | None, seed: int
+        self,
+        encoded: Encoded,
+        cells: TokenCells,
+        noise: Tensor | None,
+        seed: int,
+        on_run: Callable[[], object],
     ) -> tuple[Tensor, str, str]:
         return cells.means(encoded.tokens[0].float().norm(dim=1)), "norm of the embedding", "embedding units"
 
     def _gradient(
-        self, encoded: Encoded, cells: TokenCells, noise: Tensor | None, seed: int
+        self,
+        encoded: Encoded,
+        cells: TokenCells,
+        noise: Tensor | None,
+        seed: int,
+        on_run: Callable[[], object],
     ) -> tuple[Tensor, str, str]:
         """Return the mean squared first-order change of the action when a cell is replaced by its mean.
 
@@ -100,15 +128,19 @@ class TokenAttributor:
         generator = torch.Generator().manual_seed(seed)
         with torch.enable_grad():
             tokens = encoded.tokens.detach().clone().requires_grad_(True)
-            answer: Actions = self._policy.run_tokens(encoded, tokens, noise)
-            flat = answer.normalised.float().flatten()
+            on_run()
+            with self._pace.turn():
+                answer: Actions = self._policy.run_tokens(encoded, tokens, noise)
+                flat = answer.normalised.float().flatten()
             total = torch.zeros(cells.count, dtype=torch.float64)
             for index in range(PROJECTIONS):
                 signs = torch.randint(0, 2, flat.shape, generator=generator).to(flat) * 2 - 1
-                (gradient,) = torch.autograd.grad(
-                    (signs * flat).sum(), tokens, retain_graph=index + 1 < PROJECTIONS
-                )
-                total += cells.sums((gradient[0].float() * change).sum(1).detach()).square()
+                on_run()
+                with self._pace.turn():
+                    (gradient,) = torch.autograd.grad(
+                        (signs * flat).sum(), tokens, retain_graph=index + 1 < PROJECTIONS
+                    )
+                    total += cells.sums((gradient[0].float() * change).sum(1).detach()).square()
         origin = "zero" if self._means is None else "the mean embedding"
         label = f"gradient x input against {origin}, {PROJECTIONS} projections"
         return total / PROJECTIONS / flat.numel(), label, "units of delta, first order"
@@ -131,13 +163,23 @@ class KnockOut:
         )
         self._explainer = Explainer(policy, chosen)
 
-    def explain(self, observation: Observation, regions: RegionMap | None = None) -> Explanation:
-        """Return the saliency of what is read; raises ValueError when the observation does not fit the policy."""
-        explanation = self._explainer.explain(observation, regions)
+    def explain(
+        self,
+        observation: Observation,
+        regions: RegionMap | None = None,
+        on_run: Callable[[], object] = lambda: None,
+    ) -> Explanation:
+        """Return the saliency of what is read; ``on_run`` as above.
+
+        Raises ValueError when the observation does not fit the policy.
+        """
+        explanation = self._explainer.explain(observation, regions, on_run=on_run)
         return replace(explanation, method=f"not ISS: {explanation.method.removeprefix('ISS: ')}")
 
 
-_Score = Callable[[TokenAttributor, Encoded, TokenCells, Tensor | None, int], tuple[Tensor, str, str]]
+_Score = Callable[
+    [TokenAttributor, Encoded, TokenCells, Tensor | None, int, Callable[[], object]], tuple[Tensor, str, str]
+]
 _METHODS: Mapping[str, _Score] = {
     "attention": TokenAttributor._attention,
     "token_norm": TokenAttributor._norm,

@@ -47,8 +47,7 @@ class Resources:
     def of(cls, policy: ExplainablePolicy, settings: Any) -> Resources:
         """Return those that ``settings`` ask for; raises ValueError for a precision that the device has not."""
         refuse_precision(settings.precision, policy.device)
-        pace = Pace(settings.max_batch_ms / 1000, settings.batch_gap_ms / 1000)
-        return cls(settings.batch_size, lane_to(policy.device), settings.precision, pace)
+        return cls(settings.batch_size, lane_to(policy.device), settings.precision, Pace.of(settings))
 
     def painter(self, subject: Subject) -> Painter:
         """Return what makes the variants of ``subject``."""

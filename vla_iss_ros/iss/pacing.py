@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 FIRST_ROWS = 8
 FEWEST_ROWS = 2
@@ -32,6 +34,11 @@ class Pace:
         self.longest = 0.0
         self.paused = 0.0
 
+    @classmethod
+    def of(cls, settings: Any) -> Pace:
+        """Return the pace that ``settings`` ask for."""
+        return cls(settings.max_batch_ms / 1000, settings.batch_gap_ms / 1000)
+
     @property
     def watches(self) -> bool:
         """Whether the end of every run must be waited for."""
@@ -43,6 +50,15 @@ class Pace:
         if self._gap > 0 and left > 0:
             self._sleep(left)
             self.paused += left
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keep the gap around a run whose rows cannot be chosen; it must have ended on the device when it is left."""
+        self.wait()
+        started = self._clock()
+        yield
+        self._ended = self._clock()
+        self.longest = max(self.longest, self._ended - started)
 
     def note(self, rows: int, seconds: float) -> None:
         """Take in that a run of ``rows`` has ended just now and took ``seconds``."""

@@ -22,6 +22,7 @@ from std_msgs.msg import Float32MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_iss_ros.iss.observation import Observation
+from vla_iss_ros.iss.pacing import Pace
 from vla_iss_ros.messages.actions import decode_actions, decode_trajectory
 from vla_iss_ros.messages.errors import MessageError
 from vla_iss_ros.messages.stamps import nanoseconds_from_stamp
@@ -124,12 +125,14 @@ class CommandedActions:
         observation: Observation,
         settings: Any,
         check: Callable[[], None],
+        pace: Pace,
     ) -> None:
         """Hold our answer to a frame, ``chunk`` float32 [T, A], to a command.
 
         That is the command with a stamp of the frame, or the newest with one of the last frames; where commands carry
         no such stamps, the one nearest in time to the frame's arrival. One that is more than a second away is not
         compared, and the last comparison stays; the status says so once that is not between two commands.
+        ``pace``: that of the runs before, kept by those that tell the policy's own noise.
         """
         if not self.received:
             return
@@ -146,7 +149,7 @@ class CommandedActions:
             self._since = time.monotonic()
         agreement: Agreement | None
         if by_stamp or abs(found[0] - answer.arrived) <= TOLERANCE:
-            agreement = self._agreement(answer, found, by_stamp, observation, settings, check)
+            agreement = self._agreement(answer, found, by_stamp, observation, settings, check, pace)
             self._since, self._missed = time.monotonic(), 0
         else:
             agreement = self._without_command(settings)
@@ -163,11 +166,12 @@ class CommandedActions:
         observation: Observation,
         settings: Any,
         check: Callable[[], None],
+        pace: Pace,
     ) -> Agreement:
         came, _, message = command
         try:
             commanded = self._decode(message)
-            noise = self._spread(observation, check)
+            noise = self._spread(observation, check, pace)
             expected = self._own.expected(noise, settings.agreement_tolerance, by_stamp)
             spec = self._policy.spec
             difference = differ(commanded, answer.chunk, expected, spec.action_names, spec.action_units)
@@ -221,7 +225,7 @@ class CommandedActions:
             return decode_trajectory(message, self._policy.spec.action_names)
         return decode_actions(message)
 
-    def _spread(self, observation: Observation, check: Callable[[], None]) -> np.ndarray:
+    def _spread(self, observation: Observation, check: Callable[[], None], pace: Pace) -> np.ndarray:
         """Return how far the policy's answers to one observation lie apart under its own noise, [A]."""
         spec = self._policy.spec
         if spec.noise_shape is None and spec.shares_noise:
@@ -233,7 +237,9 @@ class CommandedActions:
                 for _ in range(DRAWS):
                     check()
                     noise = self._policy.sample_noise(self._generator)
-                    answers.append(self._policy.run_pixels(base, {}, noise).physical[0].float().cpu().numpy())
+                    with pace.turn():
+                        answer = self._policy.run_pixels(base, {}, noise).physical[0]
+                        answers.append(answer.float().cpu().numpy())
             self._noise = spread_of(np.stack(answers))
         self._compared += 1
         return self._noise

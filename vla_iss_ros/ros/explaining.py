@@ -130,12 +130,13 @@ class ExplainingPipeline:
         explained = time.monotonic()
         result = dataclasses.replace(shown[0], explanation=explanation)  # with the effects
         attribute = {
-            name: partial(each.explain, observation, regions) for name, each in self._attributors.items()
+            name: partial(each.explain, observation, regions, on_run=check)
+            for name, each in self._attributors.items()
         }
         self._attributions.publish(result, attribute, settings, check)
         attributed = time.monotonic()
         answer = explanation.actions.physical[0].float().cpu().numpy()
-        self._commands.compare(answer, frame, observation, settings, check)
+        self._commands.compare(answer, frame, observation, settings, check, explainer.pace)
         seconds |= {
             **explanation.seconds,
             "paused": explainer.pace.paused - paused,
