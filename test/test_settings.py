@@ -28,7 +28,7 @@ def test_the_reference_parameters_are_made_from_the_preset():
 
 
 def test_the_reference_holds_the_table_of_parameters():
-    assert settings.as_markdown() in (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert settings.as_markdown() in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_setting_is_described_and_its_default_allowed():

@@ -12,7 +12,6 @@ import yaml
 ROOT = Path(__file__).parents[1]
 OUTPUTS = (ROOT / "vla_iss_ros" / "ros" / "outputs.py").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
 def published() -> set[str]:
@@ -51,7 +50,7 @@ def test_rviz_shows_topics_that_are_published():
 
 def test_the_reference_lists_every_output():
     for name in published() - {"{camera}/overlay/compressed"}:
-        assert f"`~/output/{name.replace('{camera}', '<camera>')}`" in REFERENCE
+        assert f"`~/output/{name.replace('{camera}', '<camera>')}`" in README
 
 
 @pytest.mark.parametrize("name", ["iss.launch.py", "demo.launch.py", "replay.launch.py", "monitor.launch.py"])

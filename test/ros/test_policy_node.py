@@ -16,7 +16,7 @@ from vla_iss_ros.policies.loading import load_policy
 from vla_iss_ros.ros.policy_node import SETTINGS
 from vla_iss_ros.settings import BY_NAME
 
-REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 NODE = "/policy_node"
 PIPELINE = f"{NODE}: pipeline"
 
@@ -110,7 +110,7 @@ def test_it_has_no_label_topics_and_its_own_status(node, probe):
 
 
 def test_the_reference_lists_its_parameters(node, probe):
-    listed = re.search(r"`policy_node` has these of them:(.*?)\.\n", REFERENCE, re.DOTALL)[1]
+    listed = re.search(r"`policy_node` has these of them:(.*?)\.\n", README, re.DOTALL)[1]
     names = set(re.findall(r"`(\w+)`", listed))
     assert names == set(SETTINGS)
     declared = probe.call(ListParameters, f"{NODE}/list_parameters", ListParameters.Request()).result.names

@@ -1,4 +1,4 @@
-"""docs/reference.md against running nodes: topics, services, diagnostics keys."""
+"""The tables of README.md against running nodes: topics, services, diagnostics keys."""
 
 import re
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from harness import CAMERAS, Robot
 
-TEXT = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 # Parameters, lifecycle and logs, as every managed node has them.
 ROS_TOPICS = {"/parameter_events", "/rosout", "/clock"}
 NODE = "/iss_node"
 
 
 def section(title):
-    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)[1]
+    return re.search(rf"^### {re.escape(title)}\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL)[1]
 
 
 def documented_keys():

@@ -32,7 +32,7 @@ def reference_as_yaml() -> str:
 
 
 def as_markdown() -> str:
-    """Return the table of parameters that stands in docs/reference.md."""
+    """Return the table of parameters that stands in README.md."""
     lines = [
         "| parameter | type | default | range | changes | meaning |",
         "| --- | --- | --- | --- | --- | --- |",
