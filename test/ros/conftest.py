@@ -5,7 +5,16 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or use scripts/env")
 
 import faulty_policy
-from harness import CAMERAS, Probe, Process, apply_environment, own_domain, parameters, write_checkpoint
+from harness import (
+    CAMERAS,
+    OFTEN_TOLD,
+    Probe,
+    Process,
+    apply_environment,
+    own_domain,
+    parameters,
+    write_checkpoint,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +50,7 @@ def launch(domain, tmp_path_factory):
 
     def start(name, *arguments, **values):
         log = tmp_path_factory.mktemp("log") / f"{name}.log"
-        started.append(Process(name, log, [*arguments, *parameters(**values)]))
+        started.append(Process(name, log, [*arguments, *parameters(**values)], OFTEN_TOLD))
         return started[-1]
 
     yield start
