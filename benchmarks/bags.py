@@ -1,26 +1,25 @@
 """How much of analysing a bag is spent within the policy, and what a second worker brings.
 
-The sample bag with the shipped policy: in this process with one torch thread, then in ``--workers`` workers of
-``--engine`` with one thread each. Both write every output, loading and starting included. ``--quick`` explains a few
+The sample bag with the shipped policy: in this process with one torch thread, then in one and in ``--workers`` workers
+of ``--engine`` with one thread each. All write every output, loading and starting included. ``--quick`` explains a few
 frames an episode, where starting and writing weigh most.
 
-The ratio needs as many free cores as workers. What other work left of the cores is printed with it, and the CPU seconds
-of both runs. They bound the ratio on free cores: one process takes as long as its main thread computes, and several
-take no less than all their CPU seconds spread over as many cores.
+The ratio needs as many free cores as workers: what other work left of them is printed with it, and the CPU seconds.
+The full run takes one worker and several by turns, so that a computer that becomes slower does so for both.
 
-One process uses other cores too, for decoding, learning, estimating and writing beside the policy. The full run prints
-what the workers bring against one worker of the same engine, which has to be started as they have, and against one
-process that is kept to a single core: what another core is worth.
+This process uses other cores too, for decoding, learning, estimating and writing beside the policy, and need not be
+started. So the full run also prints what the workers bring against it, and against one process that is kept to a single
+core: what another core is worth.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import torch
@@ -37,13 +36,12 @@ from vla_iss_ros.policies.loading import shipped_samples
 QUICK_STRIDE = 8
 
 
-def measure(engine: Engine, stride: int) -> tuple[CpuUse, float, Outcome]:
-    """Return what one analysis of the sample bag took, the CPU seconds of this thread, and what it found."""
+def measure(engine: Engine, stride: int) -> tuple[CpuUse, Outcome]:
+    """Return what one analysis of the sample bag took, and what it found."""
     source = BagSource.of("metaworld", shipped_samples() / "metaworld", BagTopics(), settings.check({}))
-    started = time.thread_time()
     with tempfile.TemporaryDirectory() as directory, CpuUse() as use:
         outcome = analyse(Order([source], {}, stride=stride), RunDirectory(Path(directory) / "run"), engine)
-    return use, time.thread_time() - started, outcome
+    return use, outcome
 
 
 def seconds_on_one_core() -> float:
@@ -64,6 +62,8 @@ def main() -> None:
     parser.add_argument("--engine", default="processes", choices=("processes", "ray"))
     parser.add_argument("--core", type=int, help=argparse.SUPPRESS)  # for the process that is kept to one
     options = parser.parse_args()
+    if options.workers < 2:
+        parser.error(f"--workers must be at least 2, got {options.workers}")
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
     torch.set_num_threads(1)
@@ -73,39 +73,36 @@ def main() -> None:
     if options.core is not None:
         print(measure(SerialEngine(), stride)[0].wall)
         return
-    one, computed, outcome = measure(SerialEngine(), stride)
+    alone, outcome = measure(SerialEngine(), stride)
     inside = outcome.seconds
     print(
-        f"{outcome.explained} of {outcome.frames} frames explained, {one.wall:.1f} s in one process, of which"
+        f"{outcome.explained} of {outcome.frames} frames explained, {alone.wall:.1f} s in one process, of which"
     )
     for stage in ("policy", "explain", "decode", "write"):
         print(f"  {stage}: {inside[stage]:.1f} s")
     print("decode and write run beside the policy; explain holds policy and estimator")
-    several, _, same = measure(make_engine(options.engine, workers=options.workers), stride)
-    assert same.nmr == outcome.nmr, "the engines differ"
-    print(f"{several.wall:.1f} s in {options.workers} workers of engine {options.engine}")
-    cores = os.cpu_count() or 1
-    print(
-        f"CPU seconds: {one.own:.1f} and {several.own:.1f}; other work left {100 * one.share():.0f} % and "
-        f"{100 * several.share():.0f} % of {cores} cores"
-    )
-    print(
-        f"on free cores {options.workers} workers / 1 is at most {computed * options.workers / several.own:.2f}"
-    )
+
+    def seconds_in(workers: int) -> float:
+        use, same = measure(make_engine(options.engine, workers=workers), stride)
+        assert same.nmr == outcome.nmr, "the engines differ"
+        print(
+            f"{use.wall:.1f} s in {workers} workers of engine {options.engine}; {use.own:.1f} CPU s, "
+            f"other work left {100 * use.share():.0f} % of {os.cpu_count() or 1} cores"
+        )
+        return use.wall
+
+    turns = (options.workers, 1) if options.quick else (options.workers, 1, 1, options.workers)
+    seconds = [(workers, seconds_in(workers)) for workers in turns]
+    one = statistics.mean(wall for workers, wall in seconds if workers == 1)
+    several = statistics.mean(wall for workers, wall in seconds if workers > 1)
     if not options.quick:
-        worker = measure(make_engine(options.engine, workers=1), stride)[0].wall
-        print(
-            f"{worker:.1f} s in 1 worker of engine {options.engine}; "
-            f"{options.workers} workers / that = {worker / several.wall:.2f}"
-        )
-        alone = seconds_on_one_core()
-        print(
-            f"{alone:.1f} s in one process on one core; "
-            f"{options.workers} workers / that = {alone / several.wall:.2f}"
-        )
+        on_one_core = seconds_on_one_core()
+        print(f"{on_one_core:.1f} s in one process on one core")
+        for name, wall in (("process", alone.wall), ("process on one core", on_one_core)):
+            print(f"{options.workers} workers / 1 {name} = {wall / several:.2f}")
     print(
-        f"inside forwards: {100 * inside['policy'] / one.wall:.0f} %; "
-        f"{options.workers} workers / 1 = {one.wall / several.wall:.2f}"
+        f"inside forwards: {100 * inside['policy'] / alone.wall:.0f} %; "
+        f"{options.workers} workers / 1 = {one / several:.2f}"
     )
 
 

@@ -9,6 +9,7 @@ from bag_factory import CAMERAS, NAMES, sample_messages, write_bag
 from recorded_run import SMALL
 
 from vla_iss_ros.analysis.frame_table import read_table
+from vla_iss_ros.analysis.ray_session import local_session
 from vla_iss_ros.cli.analysis_progress import ShownProgress
 from vla_iss_ros.cli.analyze_bag import main
 
@@ -31,6 +32,13 @@ def layout(tmp_path_factory):
 
 
 @pytest.fixture
+def ray():
+    """One session of Ray for both starts."""
+    with local_session(1):
+        yield
+
+
+@pytest.fixture
 def command(bag, layout, tmp_path):
     """Return a function that analyses the bag with the policy at a port into out."""
 
@@ -46,10 +54,12 @@ def command(bag, layout, tmp_path):
 
 @pytest.mark.parametrize("engine", ["serial", "processes", "ray"])
 def test_a_server_that_goes_away_ends_the_run_and_the_next_start_explains_all_frames(
-    command, tmp_path, monkeypatch, capsys, engine
+    command, tmp_path, monkeypatch, capsys, engine, request
 ):
     chosen = ["--engine", engine] + ([] if engine == "serial" else ["--workers", "1"])
     seen = []
+    if engine == "ray":
+        request.getfixturevalue("ray")
     with ExitStack() as serving:
         port = serving.enter_context(servers.shim(*SHIM))
 

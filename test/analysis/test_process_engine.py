@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from bag_factory import sample_messages, write_bag
 from processes import processes_of_session, wait_until
 from recorded_run import SMALL, analysed, order
 
+from vla_iss_ros.analysis import process_engine
 from vla_iss_ros.analysis.bag_analysis import analyse
 from vla_iss_ros.analysis.outputs import TableSink
-from vla_iss_ros.analysis.process_engine import ProcessEngine
+from vla_iss_ros.analysis.process_engine import GivenUpError, ProcessEngine
 from vla_iss_ros.analysis.run_directory import AnalysisRun, RunDirectory
+from vla_iss_ros.analysis.segment_work import Analyst, Job, Task
 
 
 def table_only(directory, *_):
@@ -24,8 +27,8 @@ def test_two_workers_one_of_them_killed_give_what_one_process_gives(tmp_path, mo
     analysed(bag, tmp_path / "one", effects=False)
     pools, make = [], ProcessEngine._pool
 
-    def watched(engine):
-        pools.append(make(engine))
+    def watched(engine, *arguments):
+        pools.append(make(engine, *arguments))
         return pools[-1]
 
     monkeypatch.setattr(ProcessEngine, "_pool", watched)
@@ -63,6 +66,32 @@ def test_workers_end_with_the_process_that_is_killed(tmp_path):
     process.kill()
     process.wait()
     wait_until(lambda: not processes_of_session(process.pid))
+
+
+def test_a_segment_that_nobody_waits_for_ends_after_the_frame_that_it_is_at(tmp_path, monkeypatch):
+    bag = write_bag(tmp_path / "tiny", sample_messages((4, 4)))
+    (source,) = order(bag).sources
+    with source.open() as opened:
+        tasks = [Task(Job(source, {**SMALL, "effects": False}), each) for each in opened.plan(16).segments]
+    given_up, done = threading.Event(), []
+    monkeypatch.setitem(process_engine._given, "up", given_up)
+    explain = Analyst.explain
+
+    def counted(analyst, task, frames, problems, on_frame):
+        def count():
+            done.append(task.segment.number)
+            if len(done) == 6:
+                given_up.set()
+            on_frame()
+
+        return explain(analyst, task, frames, problems, count)
+
+    monkeypatch.setattr(Analyst, "explain", counted)
+    assert len(process_engine.work(tasks[0]).rows) == 4
+    for _ in range(2):
+        with pytest.raises(GivenUpError):
+            process_engine.work(tasks[1])
+    assert done == [0, 0, 0, 0, 1, 1]
 
 
 def test_bad_numbers_are_refused():

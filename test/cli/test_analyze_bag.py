@@ -145,7 +145,7 @@ def test_a_killed_process_loses_nothing_it_finished(tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "vla_iss_ros.cli.analyze_bag", str(bag), "--out", str(out)]
     # Slow enough to be killed in between; a segment an episode.
-    command += ["--samples", "512", "--stride", "1"]
+    command += ["--samples", "192", "--stride", "1"]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
     while not list(out.glob("pieces/*.piece")):
         assert process.poll() is None, process.stderr.read().decode()
@@ -154,7 +154,7 @@ def test_a_killed_process_loses_nothing_it_finished(tmp_path):
     kept = {path: path.stat().st_mtime_ns for path in out.glob("pieces/*.piece")}
     assert 1 <= len(kept) < 6
     assert not list(out.glob("frames.*"))
-    assert main([str(bag), "--out", str(out), "--samples", "512"]) == 0
+    assert main([str(bag), "--out", str(out), "--samples", "192"]) == 0
     assert len(read_table(out / "frames.csv")) == 6
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert not list(out.rglob("*.partial"))

@@ -98,7 +98,7 @@ def test_directories_have_the_names_of_the_policies():
 def test_sigterm_ends_it_as_ctrl_c_does(bag, tmp_path):
     ranking = command(tmp_path / "out", bag)
     # Slow enough to be stopped in between.
-    ranking[ranking.index("--samples") + 1] = "512"
+    ranking[ranking.index("--samples") + 1] = "256"
     process = subprocess.Popen(
         [sys.executable, "-m", "vla_iss_ros.cli.rank_policies", *ranking, "--engine", "processes"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -24,6 +26,15 @@ def test_it_is_a_policy(write_checkpoint):
     assert policy.spec.name == "tiny"
     assert len(policy.spec.weights_hash) == 16
     assert policy.sample_noise(torch.Generator()) is None
+
+
+def test_it_loads_without_the_compiler_of_torch(write_checkpoint):
+    code = (
+        "import sys, torch; from pathlib import Path; from vla_iss_ros.policies.builtin import load_builtin; "
+        f"load_builtin(Path({str(write_checkpoint())!r}), torch.device('cpu')); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_images_are_area_averaged(write_checkpoint):

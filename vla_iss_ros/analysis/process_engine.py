@@ -5,16 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
+from multiprocessing.context import SpawnContext
+from multiprocessing.synchronize import Event
 
 import torch
 
 from vla_iss_ros.analysis.pieces import Piece
 from vla_iss_ros.analysis.segment_work import Analyst, Reader, Task, analyse_segment
+from vla_iss_ros.analysis.turns import Turns
 
 AHEAD = 2  # tasks a worker that wait for it
 ATTEMPTS = 3
@@ -25,7 +27,7 @@ class ProcessEngine:
 
     The pieces are those of one process. When a worker dies, its tasks and those that waited are started again with new
     workers, up to three times in a row without a finished task between. The workers end with this process, even when it
-    is killed.
+    is killed; when the work is given up, after the frame that they are at.
     """
 
     def __init__(self, workers: int = 2, threads: int = 1) -> None:
@@ -37,14 +39,17 @@ class ProcessEngine:
         self, tasks: Sequence[Task], on_frame: Callable[[], object] = lambda: None
     ) -> Generator[tuple[Task, Piece], None, None]:
         """See :class:`vla_iss_ros.analysis.engines.Engine`; frames are told of when their segment is finished."""
-        left, deaths = deque(tasks), 0
+        left, deaths = Turns(tasks, self._workers), 0
         while left:
-            pool = self._pool()
+            # A forked process cannot use CUDA, and inherits threads' locks.
+            context = multiprocessing.get_context("spawn")
+            given_up = context.Event()
+            pool = self._pool(context, given_up)
             running: dict[Future[Piece], Task] = {}
             try:
                 while left or running:
                     while left and len(running) < self._workers * (1 + AHEAD):
-                        task = left.popleft()
+                        task = left.take()
                         running[pool.submit(work, task)] = task
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         piece = future.result()
@@ -58,19 +63,26 @@ class ProcessEngine:
                     raise RuntimeError(
                         f"workers died {deaths} times in a row; is there memory for {self._workers} policies?"
                     ) from error
-                left.extendleft(reversed(running.values()))
+                left.give_back([*running.values()])
             finally:
+                given_up.set()
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _pool(self) -> ProcessPoolExecutor:
-        # A forked process cannot use CUDA, and inherits threads' locks.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._workers, context, begin, (self._threads,))
+    def _pool(self, context: SpawnContext, given_up: Event) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._workers, context, begin, (self._threads, given_up))
 
 
-def begin(threads: int) -> None:
-    """Make this process a worker with ``threads`` torch threads, which ends when the process that started it does."""
+class GivenUpError(Exception):
+    """Nobody waits for the piece any more."""
+
+
+def begin(threads: int, given_up: Event) -> None:
+    """Make this process a worker with ``threads`` torch threads, which ends when the process that started it does.
+
+    Segments under way end with GivenUpError once ``given_up`` is set.
+    """
     torch.set_num_threads(threads)
+    _given["up"] = given_up
     threading.Thread(target=_end_with_parent, name="watch the parent", daemon=True).start()
 
 
@@ -84,8 +96,18 @@ def _end_with_parent() -> None:
 
 def work(task: Task) -> Piece:
     """Explain one segment in this worker, which keeps its policy and its recording open."""
+
+    def look() -> None:
+        if _given["up"].is_set():
+            raise GivenUpError
+
+    look()
     reader, analyst = _kept()
-    return analyse_segment(task, reader, analyst)
+    return analyse_segment(task, reader, analyst, look)
+
+
+# What the process that started this worker gave it.
+_given: dict[str, Event] = {}
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import sys
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +17,7 @@ from vla_iss_ros.analysis.identity import donors_hash, file_hash, policy_hash, v
 from vla_iss_ros.analysis.pieces import Piece
 from vla_iss_ros.analysis.ray_session import first_line, joined_session, local_session
 from vla_iss_ros.analysis.segment_work import Analyst, Reader, Task, analyse_segment
+from vla_iss_ros.analysis.turns import Turns
 
 ATTEMPTS = 3
 AHEAD = 1  # tasks that wait at a worker, so that it never waits for this process
@@ -116,7 +117,7 @@ class _Crew:
         self, ray: Any, tasks: Sequence[Task], workers: int, options: Mapping[str, Any], joined: bool
     ) -> None:
         self._ray, self._options = ray, options
-        self._left, self._size = deque(tasks), workers
+        self._left, self._size = Turns(tasks, workers), workers
         # Other computers may hold another file under the same name.
         self._settings = tasks[0].job.settings if joined else None
         self._starting: dict[Any, Any] = {}  # answer to come: worker
@@ -191,7 +192,7 @@ class _Crew:
         """Fill a worker's hands; the last tasks wait here for whoever is free first."""
         held = sum(each is worker for each, _ in self._running.values())
         while self._left and held < (1 + AHEAD if len(self._left) > self._size else 1):
-            task = self._left.popleft()
+            task = self._left.take()
             self._running[worker.work.remote(task)] = worker, task
             held += 1
         if not held:
@@ -218,7 +219,7 @@ class _Crew:
             raise RuntimeError(
                 f"workers died {ATTEMPTS} times over segment '{name}'; is there memory for the policies of a computer?"
             )
-        self._left.extendleft(reversed(tasks))
+        self._left.give_back(tasks)
         self._ray.kill(worker)
         self._start()
 

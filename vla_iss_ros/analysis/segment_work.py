@@ -166,11 +166,13 @@ class Analyst:
         return self._explainer
 
 
-def analyse_segment(task: Task, reader: Reader, analyst: Analyst) -> Piece:
-    """Read and explain one segment, in this thread."""
+def analyse_segment(
+    task: Task, reader: Reader, analyst: Analyst, on_frame: Callable[[], object] = lambda: None
+) -> Piece:
+    """Read and explain one segment, in this thread; ``on_frame`` as in :meth:`Analyst.explain`."""
     problems: Counter[str] = Counter()
     seconds: dict[str, float] = {}
-    piece = analyst.explain(task, reader.frames(task, problems, seconds), problems)
+    piece = analyst.explain(task, reader.frames(task, problems, seconds), problems, on_frame)
     add_seconds(piece.seconds, seconds)
     return piece
 

@@ -135,6 +135,13 @@ class Block(nn.Module):
         return tokens + self.mlp(self.norm_mlp(tokens))
 
 
+def _normal(*shape: int, deviation: float) -> Tensor:
+    """Return normal numbers, where they have values."""
+    numbers = torch.empty(shape)
+    # To draw on the meta device torch imports its compiler, which takes a second.
+    return numbers if numbers.is_meta else torch.randn(shape) * deviation
+
+
 class PatchTransformer(nn.Module):
     """Map camera images, an instruction and a state to an action chunk.
 
@@ -158,13 +165,15 @@ class PatchTransformer(nn.Module):
             nn.GELU(),
             nn.Conv2d(64, width, 2, 2),
         )
-        self.patch_position = nn.Parameter(torch.randn(len(config.cameras), patches, width) * 0.02)
-        self.word_embedding = nn.Embedding(len(config.vocabulary) + 2, width, padding_idx=0)
-        self.word_position = nn.Parameter(torch.randn(config.max_words, width) * 0.02)
+        self.patch_position = nn.Parameter(_normal(len(config.cameras), patches, width, deviation=0.02))
+        words = _normal(len(config.vocabulary) + 2, width, deviation=1.0)
+        words[0] = 0
+        self.word_embedding = nn.Embedding.from_pretrained(words, freeze=False, padding_idx=0)
+        self.word_position = nn.Parameter(_normal(config.max_words, width, deviation=0.02))
         self.state_embedding = nn.Sequential(
             nn.Linear(config.state_dim, width), nn.GELU(), nn.Linear(width, width)
         )
-        self.queries = nn.Parameter(torch.randn(config.horizon, width) * 0.02)
+        self.queries = nn.Parameter(_normal(config.horizon, width, deviation=0.02))
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.layers))
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.action_dim))
         self.register_buffer("state_mean", torch.zeros(config.state_dim))
