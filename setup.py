@@ -41,7 +41,7 @@ setup(
     packages=find_packages(include=[PACKAGE_NAME, f"{PACKAGE_NAME}.*"]),
     data_files=shared_files(),
     python_requires=">=3.10",
-    # rclpy, the messages and cv_bridge come from ROS, or from scripts/requirements-ros.txt without it.
+    # rclpy and the messages come from ROS, or from scripts/requirements-ros.txt without it.
     install_requires=[
         "setuptools",
         "numpy<2.3",
@@ -49,7 +49,6 @@ setup(
         "torch>=2.1",
         "safetensors",
         "rosbags>=0.11,<0.12",
-        "rosbags-image>=0.10,<0.11",
         "scipy",
         "matplotlib",
         "pillow",
@@ -77,6 +76,7 @@ setup(
             "pytest",
             "pytest-timeout",
             "hypothesis",
+            "rosbags-image>=0.10,<0.11",
             "ruff",
             "mypy",
             "import-linter",

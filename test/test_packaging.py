@@ -102,6 +102,19 @@ def test_requirement_files_keep_what_the_package_promises(metadata):
     assert {Requirement(line).name for line in metadata["install_requires"]} <= named
 
 
+def test_the_manifest_names_what_setup_needs(manifest, metadata):
+    keys = {
+        "opencv-python": "python3-opencv",
+        "pillow": "python3-pil",
+        "pyyaml": "python3-yaml",
+        "rosbags": "python3-rosbags-pip",
+    }
+    without_key = {"setuptools", "safetensors"}
+    named = {each.text for each in manifest.findall("exec_depend")}
+    needed = {Requirement(line).name for line in metadata["install_requires"]} - without_key
+    assert {keys.get(name, f"python3-{name}") for name in needed} <= named
+
+
 def test_what_optional_extras_name_is_tested(metadata):
     extras = {name: lines for name, lines in metadata["extras_require"].items() if name != "test"}
     assert set(extras) == {"onnx", "export", "openpi", "openvla", "bags", "lerobot", "ray"}

@@ -21,7 +21,10 @@ def read(nmr, success, keys=()):
 
 
 def write_analysis(path, policy, nmr_by_episode, source="bag"):
-    """Write what analyze_bag leaves of frames: two a episode, 0.1 around its NMR at k = 10 and 0.2 above at 50."""
+    """Write what analyze_bag leaves of frames.
+
+    Two an episode, 0.1 around its NMR at k = 10 and 0.2 above at 50, and one that is interpolated and far from both.
+    """
     directory = RunDirectory(path)
     rows = [
         FrameRow(
@@ -31,16 +34,26 @@ def write_analysis(path, policy, nmr_by_episode, source="bag"):
             frame,
             0.0,
             "",
-            True,
+            frame < 2,
             "",
-            ratios={10: RatioFigures(value + 0.1 - 0.2 * frame), 50: RatioFigures(value + 0.2)},
+            ratios={
+                10: RatioFigures(value + 0.1 - 0.2 * frame if frame < 2 else 1.0),
+                50: RatioFigures(value + 0.2 if frame < 2 else 1.0),
+            },
         )
         for episode, value in nmr_by_episode.items()
-        for frame in range(2)
+        for frame in range(3)
     ]
     write_table(rows, directory.parquet, directory.csv)
     directory.write_info({"status": "complete", "settings": {"policy": policy}})
     return path
+
+
+def test_what_is_interpolated_is_in_no_mean(tmp_path):
+    analysis = write_analysis(tmp_path / "a", "p", {"bag/0": 0.3, "bag/1": 0.5})
+    success = write(tmp_path / "s.csv", "episode,success", [("bag/0", 1), ("bag/1", 0)])
+    for table in (RunDirectory(analysis).parquet, RunDirectory(analysis).csv):
+        np.testing.assert_allclose(read(table, success, ["episode"]).nmr[10], [0.3, 0.5])
 
 
 CHECKPOINTS = {"builtin:a": 0.3, "builtin:b": 0.5}

@@ -68,6 +68,27 @@ def test_workers_end_with_the_process_that_is_killed(tmp_path):
     wait_until(lambda: not processes_of_session(process.pid))
 
 
+def test_ctrl_c_in_a_terminal_is_one_line_and_ends_the_workers(tmp_path):
+    bag = write_bag(tmp_path / "tiny", sample_messages((1,) * 8))
+    command = [sys.executable, "-m", "vla_iss_ros.cli.analyze_bag", str(bag), "--out", str(tmp_path / "out")]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    process = subprocess.Popen(
+        [*command, "--engine", "processes", "--workers", "2"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    # While the workers still import what they need.
+    wait_until(lambda: len(processes_of_session(process.pid)) > 2 or process.poll() is not None, 120)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "interrupted; what is finished is in" in said.splitlines()[-1]
+    wait_until(lambda: not processes_of_session(process.pid))
+
+
 def test_a_segment_that_nobody_waits_for_ends_after_the_frame_that_it_is_at(tmp_path, monkeypatch):
     bag = write_bag(tmp_path / "tiny", sample_messages((4, 4)))
     (source,) = order(bag).sources

@@ -1,6 +1,7 @@
 """Attributions that are not ISS: by hand, labelled, in the same result type."""
 
 import math
+import time
 
 import pytest
 import torch
@@ -84,12 +85,27 @@ def test_the_result_is_like_that_of_iss(name):
 )
 def test_every_run_is_told_of_and_keeps_the_gap(name, runs, monkeypatch):
     toy, slept, told = TokenToy(), [], []
-    monkeypatch.setattr(Pace, "of", lambda _: Pace(gap=3600.0, sleep=slept.append))
+    monkeypatch.setattr(Pace, "of", lambda *_: Pace(gap=3600.0, sleep=slept.append))
     chosen = settings.check({"attributions": name})
     make_attributors(toy, chosen)[name].explain(token_frame(3), on_run=lambda: told.append(len(slept)))
     # Told before the gap, which is none before the first run.
     assert told == [max(0, run - 1) for run in range(runs)]
     assert len(slept) == runs - 1
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS))
+def test_the_gap_is_kept_to_runs_of_another_pace(name, monkeypatch):
+    slept = []
+    monkeypatch.setattr(Pace.__init__, "__defaults__", (0.0, 0.0, time.monotonic, slept.append, None))
+    chosen = settings.check({"attributions": name, "batch_gap_ms": 1000.0})
+    main = Pace.of(chosen)
+    attributor = make_attributors(TokenToy(), chosen, None, main)[name]
+    main.note(8, 0.1)
+    attributor.explain(token_frame(3))
+    assert slept[0] > 0.5
+    before = len(slept)
+    main.wait()
+    assert len(slept) == before + 1
 
 
 def test_a_run_can_be_refused():

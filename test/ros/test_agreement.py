@@ -14,14 +14,14 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from vla_iss_ros.iss.pacing import Pace
 from vla_iss_ros.messages.stamps import stamp_from_nanoseconds
 from vla_iss_ros.ros import agreement
+from vla_iss_ros.ros import commands as commands_module
 from vla_iss_ros.ros.agreement import (
     DRAWN_EVERY,
     DRAWS,
     LIKELY,
-    MOST_NUMBERS,
-    MOST_POINTS,
     CommandedActions,
 )
+from vla_iss_ros.ros.commands import KEPT, MOST_NUMBERS, MOST_POINTS, Command
 from vla_iss_ros.ros.diagnostics import ERROR, OK, WARN
 from vla_iss_ros.ros.faults import Faults
 from vla_iss_ros.settings import check
@@ -68,7 +68,7 @@ class Commands:
 
     def arguments(self, *answer, stamps=(STAMP,), after=0.0, stood_in=()):
         # Whatever a slow computer took: the command's own time of arrival.
-        arrived = self.commands._kept[-1][0] + after
+        arrived = self.commands._commands.kept[-1][0] + after
         frame = SimpleNamespace(stamps=dict(enumerate(stamps)), arrived=arrived, stood_in=stood_in)
         return np.array([answer], np.float32), frame, None, self.settings, lambda: None, self.pace
 
@@ -108,7 +108,8 @@ class Clock:
 
     def __init__(self, patch):
         self._began = self.now = time.monotonic()
-        patch.setattr(agreement, "time", self)
+        for module in (agreement, commands_module):
+            patch.setattr(module, "time", self)
 
     def monotonic(self):
         return self.now
@@ -123,7 +124,9 @@ def test_a_command_of_another_time_is_not_compared_and_told_after_a_while(make, 
     commands.hear(array(1.0, 0.0))
     with monkeypatch.context() as patch:
         clock = Clock(patch)
-        commands.commands._kept[-1] = (clock.now, *commands.commands._kept[-1][1:])
+        commands.commands._commands.kept[-1] = commands.commands._commands.kept[-1]._replace(
+            arrived=clock.now
+        )
         status = commands.compare(0.0, 0.0, after=seconds)
         assert (status.level, status.message) == (OK, "no frame has been compared yet")
         clock.set(4.9)
@@ -143,16 +146,16 @@ def test_a_command_of_another_time_is_not_compared_and_told_after_a_while(make, 
 def test_frames_between_commands_that_come_every_few_seconds_leave_the_comparison_as_it_is(make, monkeypatch):
     commands = make(alarm_frames=3, agreement_tolerance=0.1)
     commands.hear(array(1.0, 0.0))
-    kept, message = commands.commands._kept, commands.commands._kept[-1][2]
+    kept, message = commands.commands._commands.kept, commands.commands._commands.kept[-1][2]
     with monkeypatch.context() as patch:
         clock = Clock(patch)
         kept.clear()
-        kept.extend((clock.now + ago, 0, message) for ago in (-12.0, -8.0, -4.0))
+        kept.extend(Command(clock.now + ago, 0, message) for ago in (-12.0, -8.0, -4.0))
         statuses = []
         for tenths in range(120):
             clock.set(tenths / 10)
             if tenths % 40 == 0:
-                kept.append((clock.now, 0, message))
+                kept.append(Command(clock.now, 0, message))
             after = clock.now - kept[-1][0]
             statuses.append(commands.compare(1.0, 0.0, after=after))
     assert {(status.level, status.values["largest difference"]) for status in statuses} == {(OK, 0.0)}
@@ -165,14 +168,14 @@ def test_rare_commands_are_missed_by_more_frames_before_it_is_told(make, monkeyp
     """A command every 4 s: half of the frames are more than 1 s away from any."""
     commands = make(alarm_frames=3)
     commands.hear(array(1.0, 0.0))
-    kept, message = commands.commands._kept, commands.commands._kept[-1][2]
+    kept, message = commands.commands._commands.kept, commands.commands._commands.kept[-1][2]
     with monkeypatch.context() as patch:
         clock = Clock(patch)
         kept.clear()
         for number in range(frames):
             clock.set(number * each)
             kept.clear()
-            kept.extend((clock.now + ago, 0, message) for ago in (-9.5, -5.5, -1.5))
+            kept.extend(Command(clock.now + ago, 0, message) for ago in (-9.5, -5.5, -1.5))
             status = commands.compare(1.0, 0.0, after=1.5)
     assert status.message.startswith("no command within 1 s of any of the last 6 frames") == told
 
@@ -180,13 +183,13 @@ def test_rare_commands_are_missed_by_more_frames_before_it_is_told(make, monkeyp
 def test_a_comparison_is_stale_once_frames_are_compared_no_more(make, monkeypatch):
     commands = make(agreement_tolerance=0.1, max_rate=0.1)
     commands.hear(array(20.0, 0.0))
-    message = commands.commands._kept[-1][2]
+    message = commands.commands._commands.kept[-1][2]
     with monkeypatch.context() as patch:
         clock = Clock(patch)
 
         def status(seconds):
             clock.set(seconds)
-            commands.commands._kept.append((clock.now, 0, message))
+            commands.commands._commands.kept.append(Command(clock.now, 0, message))
             return commands.commands.status()
 
         status(0.0)
@@ -295,6 +298,11 @@ def point(count, field="positions"):
             JointTrajectory(joint_names=["x" * MOST_NUMBERS], points=[point(1)]),
             f"an action must have at most {MOST_NUMBERS} numbers and characters of names, got {MOST_NUMBERS + 2}",
         ),
+        (
+            "joint_trajectory",
+            JointTrajectory(header=Header(frame_id="x" * MOST_NUMBERS), points=[point(1)]),
+            f"an action must have at most {MOST_NUMBERS} numbers and characters of names, got {MOST_NUMBERS + 1}",
+        ),
     ],
 )
 def test_a_command_that_is_too_large_is_counted_and_not_kept(make, kind, message, text):
@@ -302,7 +310,7 @@ def test_a_command_that_is_too_large_is_counted_and_not_kept(make, kind, message
     commands.probe.publish("/probe/input/action", message)
     commands.probe.until(commands.faults.counts, "the bad message counted")
     assert commands.faults.counts() == {"action: too large": 1}
-    assert (commands.commands.received, len(commands.commands._kept)) == (0, 0)
+    assert (commands.commands.received, len(commands.commands._commands.kept)) == (0, 0)
     status = commands.commands.status()
     assert status.level == WARN
     assert status.message.startswith(f"bad message on action: {text}")
@@ -385,7 +393,10 @@ def test_answers_under_other_noise_keep_the_gap_between_runs(make):
 @pytest.mark.parametrize(
     ("message", "text"),
     [
-        (array(1.0, 2.0, 3.0), "commanded actions have 3 numbers a step, the policy gives 2"),
+        (
+            array(1.0, 2.0, 3.0),
+            "bad message on action: commanded actions have 3 numbers a step, the policy gives 2",
+        ),
         (
             Float32MultiArray(data=[1.0]),
             "bad message on action: actions must have the dimensions time, action",
@@ -404,20 +415,69 @@ def test_commands_that_stop_are_told_until_they_come_again(make, monkeypatch):
     commands = make()
     commands.hear(array(1.0, 0.0))
     assert commands.compare(1.0, 0.0).level == OK
-    came = commands.commands._kept[-1][0]
+    came = commands.commands._commands.kept[-1][0]
     with monkeypatch.context() as patch:
-        patch.setattr(agreement, "time", SimpleNamespace(monotonic=lambda: came + 6.0))
+        clock = Clock(patch)
+        clock.now = came + 6.0
         status = commands.commands.status()
         assert (status.level, status.message) == (WARN, "no commanded action for 6 s")
         assert status.values["age of the last command (s)"] == pytest.approx(6.0)
         # One every four seconds is how this policy commands; a long pause before says nothing of that.
-        commands.commands._kept.clear()
-        commands.commands._kept.extend((came - ago, 0, None) for ago in (3600.0, 12.0, 8.0, 4.0, 0.0))
+        commands.commands._commands.kept.clear()
+        commands.commands._commands.kept.extend(
+            Command(came - ago, 0, None) for ago in (3600.0, 12.0, 8.0, 4.0, 0.0)
+        )
         assert "no commanded action" not in commands.commands.status().message
-        patch.setattr(agreement, "time", SimpleNamespace(monotonic=lambda: came + 13.0))
+        clock.now = came + 13.0
         assert commands.commands.status().message == "no commanded action for 13 s"
     commands.hear(array(1.0, 0.0))
     assert commands.compare(1.0, 0.0).level == OK
+
+
+def test_a_stamped_command_is_judged_once_however_many_frames_have_none(make):
+    commands = make(action_type="joint_trajectory", alarm_frames=3, agreement_tolerance=0.1)
+    commands.hear(trajectory(STAMP, 0.0, 50.0))
+    statuses = [commands.compare(1.0, 0.0)]
+    for number in range(1, 6):
+        statuses.append(commands.compare(1.0, 0.0, stamps=(STAMP + number,)))
+    assert {status.level for status in statuses} == {OK}
+    assert {status.values["largest difference"] for status in statuses} == {49.0}
+    ages = [status.values["age of the comparison (s)"] for status in statuses]
+    assert ages == sorted(ages)
+    commands.hear(trajectory(STAMP, 0.0, 0.0, names=("x",)))
+    for number in range(6, 9):
+        status = commands.compare(1.0, 0.0, stamps=(STAMP + number,))
+    assert status.level == WARN
+    # Refused once, as it came once.
+    assert sum(commands.faults.counts().values()) == 1
+
+
+def test_the_commands_of_a_frames_time_wait_for_its_explanation(make):
+    commands = make(agreement_tolerance=0.1)
+    commands.hear(array(1.0, 0.0))
+    first = commands.commands._commands.kept[-1]
+    chunk, frame, *rest = commands.arguments(1.0, 0.0, after=0.5)
+    commands.commands.attend(frame)
+    for number in range(1, KEPT + 5):
+        commands.commands._commands.add(Command(first.arrived + number, 0, array(99.0, 0.0)))
+    assert first not in commands.commands._commands.kept
+    commands.commands.compare(chunk, frame, *rest)
+    status = commands.commands.status()
+    assert (status.level, status.values["largest difference"]) == (OK, 0.0)
+    assert status.values["compared with a command after (s)"] == pytest.approx(-0.5)
+
+
+def test_commands_that_are_forgotten_and_do_not_come_again_are_missed(make, monkeypatch):
+    commands = make()
+    commands.hear(array(1.0, 0.0))
+    with monkeypatch.context() as patch:
+        clock = Clock(patch)
+        commands.commands.reset()
+        clock.set(4.0)
+        assert commands.commands.status().level == OK
+        clock.set(6.0)
+        status = commands.commands.status()
+        assert (status.level, status.message) == (WARN, "no commanded action for 6 s")
 
 
 def test_another_time_forgets_the_commands(make):

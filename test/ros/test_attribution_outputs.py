@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from harness import CAMERAS, Robot
+from harness import CAMERAS, SECOND, Robot, number
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -37,3 +37,18 @@ def test_every_attribution_has_a_picture_and_numbers(heard):
     _, overlays, saliency = heard
     assert all(pictures[-1].encoding == "rgb8" for pictures in overlays.values())
     assert saliency[-1].encoding == "32FC1"
+
+
+def test_attributions_follow_the_settings(heard, probe):
+    """Ratios of a k that is not always there, where the settings ask for it while the node runs."""
+    _, overlays, _ = heard
+    robot = Robot(probe, NODE)
+    robot.stamp = 1000 * SECOND
+    assert probe.set_parameters(NODE, together=True, nmr_percent=15).successful
+    robot.until(lambda: probe.value(f"{NODE}: NMR", "NMR@15"), "a frame with the new k")
+    before = {name: len(pictures) for name, pictures in overlays.items()}
+    robot.until(
+        lambda: all(len(overlays[name]) > count for name, count in before.items()),
+        "attributions with the new k",
+    )
+    assert number(probe, NODE, "errors") == 0

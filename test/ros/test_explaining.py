@@ -1,3 +1,4 @@
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -6,6 +7,7 @@ import torch
 from vla_iss_ros import settings
 from vla_iss_ros.policies.recorded import Recorded
 from vla_iss_ros.ros.explaining import ExplainingPipeline
+from vla_iss_ros.ros.iss_node import IssNode
 from vla_iss_ros.ros.pipelines import Waiters
 from vla_iss_ros.ros.worker import CancelledError
 
@@ -39,6 +41,21 @@ def test_the_pause_keeps_the_share_of_working_time(duty, busy, pause):
     assert ExplainingPipeline.rest(pipeline, chosen, busy) == pytest.approx(pause)
     pipeline.waiters._asked = 1
     assert ExplainingPipeline.rest(pipeline, chosen, busy) == 0
+
+
+def test_a_question_waits_longer_only_while_the_policy_answers():
+    pipeline, progress = SimpleNamespace(running=False), SimpleNamespace(beat_at=time.monotonic())
+    node = SimpleNamespace(
+        pipeline=pipeline, settings=settings.check({"hang_timeout": 60.0}), _progress=progress
+    )
+    # A frame that is decoded may turn out to be of no use, one after the other.
+    assert not IssNode._is_answering(node)
+    pipeline.running = True
+    assert IssNode._is_answering(node)
+    progress.beat_at -= 60.0
+    assert not IssNode._is_answering(node)
+    node.pipeline = None
+    assert not IssNode._is_answering(node)
 
 
 def test_a_question_is_not_kept_waiting_by_the_rate():

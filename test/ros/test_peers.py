@@ -63,8 +63,13 @@ def read(domain):
     yield start
     for process in processes:
         # Not killed: reliable publishers wait for those that did not take their leave.
+        process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGINT)
-        process.communicate()
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ POLICY = "policy"
 KEYS = (POLICY, "task", "seed", "episode", "source")
 CLUSTERS = ("task", "seed")
 SUCCESS = "success"
+EXPLAINED = "explained"  # of analyze_bag: what is interpolated is in no mean
 _NMR = re.compile(r"nmr_(\d+)")
 
 
@@ -167,10 +168,14 @@ def _add_rows(
     """Average the rows of a table, which are of ``policy`` where that is given, into ``means``."""
     fixed = {POLICY: policy} if policy else {}
     others = [name for name in KEYS if name in has and name not in keys]
+    marked = EXPLAINED in has and means.columns != (SUCCESS,)
     wanted = [name for name in (*keys, *others, *means.columns) if name not in fixed]
+    wanted += [EXPLAINED] * (marked and EXPLAINED not in wanted)
     empty = True
     for line, cells in rows_of(path, wanted):
         row, empty = {**dict(zip(wanted, cells, strict=True)), **fixed}, False
+        if marked and row[EXPLAINED].lower() in ("false", "0"):
+            continue
         values = [number_in(path, line, name, row[name]) for name in means.columns]
         if means.columns == (SUCCESS,) and not (0 <= values[0] <= 1 or values[0] != values[0]):
             raise ValueError(f"'{path}', line {line}: success must be in [0, 1], got {values[0]:g}")

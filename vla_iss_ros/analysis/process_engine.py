@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import lru_cache
 from multiprocessing.context import SpawnContext
 from multiprocessing.synchronize import Event
@@ -50,7 +52,8 @@ class ProcessEngine:
                 while left or running:
                     while left and len(running) < self._workers * (1 + AHEAD):
                         task = left.take()
-                        running[pool.submit(work, task)] = task
+                        with _workers_deaf_to_interrupts():
+                            running[pool.submit(work, task)] = task
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         piece = future.result()
                         task, deaths = running.pop(future), 0
@@ -72,6 +75,16 @@ class ProcessEngine:
         return ProcessPoolExecutor(self._workers, context, begin, (self._threads, given_up))
 
 
+@contextmanager
+def _workers_deaf_to_interrupts() -> Iterator[None]:
+    """Have processes that are started within never hear of Ctrl-C, which a terminal sends to all of them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class GivenUpError(Exception):
     """Nobody waits for the piece any more."""
 
@@ -81,6 +94,7 @@ def begin(threads: int, given_up: Event) -> None:
 
     Segments under way end with GivenUpError once ``given_up`` is set.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     _given["up"] = given_up
     threading.Thread(target=_end_with_parent, name="watch the parent", daemon=True).start()

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_atomically(options.out / "comparison.png", picture)
         page = changes_page(changes, (str(options.before), str(options.after)))
         write_atomically(options.out / "comparison.html", page.encode())
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     if labels:

@@ -37,10 +37,12 @@ class TokenAttributor:
     ``name``: attention, token_norm or gradient_input. ``means``: what gradients are taken against; zero without.
     """
 
-    def __init__(self, policy: Any, settings: Any, means: TokenMeans | None, name: str) -> None:
+    def __init__(
+        self, policy: Any, settings: Any, means: TokenMeans | None, name: str, beside: Pace | None = None
+    ) -> None:
         refuse_attribution(policy, name)
         self._policy, self._settings, self._means, self._name = policy, settings, means, name
-        self._pace = Pace.of(settings)
+        self._pace = Pace.of(settings, beside)
 
     def explain(
         self,
@@ -149,7 +151,7 @@ class TokenAttributor:
 class KnockOut:
     """Every cell hidden alone from the action part: a preview in C cheap runs."""
 
-    def __init__(self, policy: Any, settings: Any) -> None:
+    def __init__(self, policy: Any, settings: Any, beside: Pace | None = None) -> None:
         refuse_attribution(policy, "knock_out")
         chosen = replace(
             settings,
@@ -161,7 +163,7 @@ class KnockOut:
             nmr_half_width=0.0,
             samples=settings.block_size,
         )
-        self._explainer = Explainer(policy, chosen)
+        self._explainer = Explainer(policy, chosen, beside=beside)
 
     def explain(
         self,
@@ -209,9 +211,12 @@ def offered(policy: Any) -> tuple[str, ...]:
 
 
 def make_attributors(
-    policy: Any, settings: Any, means: TokenMeans | None = None
+    policy: Any, settings: Any, means: TokenMeans | None = None, beside: Pace | None = None
 ) -> dict[str, TokenAttributor | KnockOut]:
-    """Return the attributions that the setting ``attributions`` asks for, by name; all: those the policy allows."""
+    """Return the attributions that the setting ``attributions`` asks for, by name; all: those the policy allows.
+
+    ``beside``: the pace of other runs of the policy, to which gaps are kept as well.
+    """
     chosen: tuple[str, ...]
     if settings.attributions == "none":
         chosen = ()
@@ -220,8 +225,8 @@ def make_attributors(
     else:
         chosen = (settings.attributions,)
     return {
-        name: KnockOut(policy, settings)
+        name: KnockOut(policy, settings, beside)
         if name == "knock_out"
-        else TokenAttributor(policy, settings, means, name)
+        else TokenAttributor(policy, settings, means, name, beside)
         for name in chosen
     }

@@ -44,10 +44,10 @@ class Resources:
         return self.rows if self.pace.rows is None else min(self.rows, self.pace.rows)
 
     @classmethod
-    def of(cls, policy: ExplainablePolicy, settings: Any) -> Resources:
+    def of(cls, policy: ExplainablePolicy, settings: Any, beside: Pace | None = None) -> Resources:
         """Return those that ``settings`` ask for; raises ValueError for a precision that the device has not."""
         refuse_precision(settings.precision, policy.device)
-        return cls(settings.batch_size, lane_to(policy.device), settings.precision, Pace.of(settings))
+        return cls(settings.batch_size, lane_to(policy.device), settings.precision, Pace.of(settings, beside))
 
     def painter(self, subject: Subject) -> Painter:
         """Return what makes the variants of ``subject``."""

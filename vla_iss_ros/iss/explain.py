@@ -55,6 +55,7 @@ class Explainer:
     ``settings`` has the attributes of ``vla_iss_ros.settings.METHOD``. ``donors`` are recorded observations: the
     donor baseline takes pixels from them, the effects take pictures and instructions, token space its mean embeddings
     where ``means`` has none. ``space``: what interventions act on, in the place of the one that the settings name.
+    ``beside``: the pace of other runs of the policy, to which gaps are kept as well.
     Raises ValueError when the settings ask for what the policy, the donors or the means cannot give.
     """
 
@@ -65,10 +66,11 @@ class Explainer:
         donors: Sequence[Observation] = (),
         means: TokenMeans | None = None,
         space: Space | None = None,
+        beside: Pace | None = None,
     ) -> None:
         self._policy = policy
         self._settings = settings
-        self._resources = Resources.of(policy, settings)
+        self._resources = Resources.of(policy, settings, beside)
         self._design = designs.REGISTRY[settings.design]()
         uses_moves = estimators.REGISTRY[settings.estimator].uses_moves
         self._divergence = divergences.for_policy(settings.divergence, policy, uses_moves)

@@ -13,6 +13,13 @@ FEWEST_ROWS = 2
 GROWTH = 2
 
 
+class LastRun:
+    """When a run of the policy last ended, by the clock of those that share it."""
+
+    def __init__(self) -> None:
+        self.ended = float("-inf")
+
+
 class Pace:
     """Keeps runs of the policy below ``limit`` seconds and ``gap`` seconds apart; 0 is without.
 
@@ -27,17 +34,19 @@ class Pace:
         gap: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        last: LastRun | None = None,
     ) -> None:
         self._limit, self._gap, self._clock, self._sleep = limit, gap, clock, sleep
-        self._ended = float("-inf")
+        self._last = last or LastRun()
         self.rows = FIRST_ROWS if limit > 0 else None
         self.longest = 0.0
         self.paused = 0.0
 
     @classmethod
-    def of(cls, settings: Any) -> Pace:
-        """Return the pace that ``settings`` ask for."""
-        return cls(settings.max_batch_ms / 1000, settings.batch_gap_ms / 1000)
+    def of(cls, settings: Any, beside: Pace | None = None) -> Pace:
+        """Return the pace that ``settings`` ask for; the gap is kept to the runs of the one ``beside`` it, too."""
+        last = None if beside is None else beside._last
+        return cls(settings.max_batch_ms / 1000, settings.batch_gap_ms / 1000, last=last)
 
     @property
     def watches(self) -> bool:
@@ -46,7 +55,7 @@ class Pace:
 
     def wait(self) -> None:
         """Leave the device alone until the gap after the last run is over."""
-        left = self._ended + self._gap - self._clock()
+        left = self._last.ended + self._gap - self._clock()
         if self._gap > 0 and left > 0:
             self._sleep(left)
             self.paused += left
@@ -57,12 +66,12 @@ class Pace:
         self.wait()
         started = self._clock()
         yield
-        self._ended = self._clock()
-        self.longest = max(self.longest, self._ended - started)
+        self._last.ended = self._clock()
+        self.longest = max(self.longest, self._last.ended - started)
 
     def note(self, rows: int, seconds: float) -> None:
         """Take in that a run of ``rows`` has ended just now and took ``seconds``."""
-        self._ended = self._clock()
+        self._last.ended = self._clock()
         self.longest = max(self.longest, seconds)
         if self.rows is None or rows < FEWEST_ROWS:
             return

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from vla_iss_ros.messages.errors import MessageError
+
 REMEMBERED = 512
 NEIGHBOURS = 8
 
@@ -92,11 +94,12 @@ def differ(
 ) -> Difference:
     """Compare two chunks, float32 [T, A], over their common steps, beside ``expected`` [A].
 
-    Raises ValueError when they hold other numbers of actions.
+    Raises MessageError when they hold other numbers of actions.
     """
     if commanded.shape[1] != answer.shape[1]:
-        raise ValueError(
-            f"commanded actions have {commanded.shape[1]} numbers a step, the policy gives {answer.shape[1]}"
+        raise MessageError(
+            "wrong size",
+            f"commanded actions have {commanded.shape[1]} numbers a step, the policy gives {answer.shape[1]}",
         )
     steps = min(len(commanded), len(answer))
     difference = np.abs(commanded[:steps] - answer[:steps])

@@ -25,10 +25,10 @@ from vla_iss_ros.iss.observation import Observation
 from vla_iss_ros.iss.pacing import Pace
 from vla_iss_ros.messages.actions import decode_actions, decode_trajectory
 from vla_iss_ros.messages.errors import MessageError
-from vla_iss_ros.messages.stamps import nanoseconds_from_stamp
 from vla_iss_ros.policies.protocol import Policy
 from vla_iss_ros.ros.action_difference import Difference, OwnActions, differ, spread_of
 from vla_iss_ros.ros.alarms import Alarm
+from vla_iss_ros.ros.commands import SILENT_FACTOR, SILENT_SECONDS, Command, ReceivedCommands, own_stamps
 from vla_iss_ros.ros.connections import Connections
 from vla_iss_ros.ros.diagnostics import OK, WARN, Status
 from vla_iss_ros.ros.faults import Faults
@@ -37,16 +37,9 @@ from vla_iss_ros.ros.staleness import stale_after
 
 TASK = "policy agreement"
 TYPES = {"float32_multi_array": Float32MultiArray, "joint_trajectory": JointTrajectory}
-# Enough for a frame's explanation of ten seconds beside commands at 100 Hz: the comparison comes after it.
-KEPT = 1024
-# Commands wait undecoded, and no policy's answer is longer: 16384 numbers are 64 joints with velocities for 128 steps.
-MOST_POINTS, MOST_NUMBERS = 512, 16384
-POINT_FIELDS = ("positions", "velocities", "accelerations", "effort")
 ANSWERS_KEPT = 16
 # A command further than this from the frame, in seconds, answers another picture.
 TOLERANCE = 1.0
-# Commands are missing after so many seconds, and after so many times their usual distance.
-SILENT_SECONDS, SILENT_FACTOR = 5.0, 3.0
 # Answers to one observation under different noise, and the comparisons after which they are drawn anew.
 DRAWS, DRAWN_EVERY = 8, 32
 LIKELY = "compare the cameras, their order and preprocessing, the state's units and the checkpoint"
@@ -86,9 +79,11 @@ class CommandedActions:
     def __init__(self, node: Node, faults: Faults, policy: Policy, settings: Any) -> None:
         self._faults, self._policy = faults, policy
         self._lock = threading.Lock()
-        self._kept: deque[tuple[float, int, Any]] = deque(maxlen=KEPT)
+        self._commands = ReceivedCommands()
         self._answers: deque[Answer] = deque(maxlen=ANSWERS_KEPT)
         self._own, self._alarm = OwnActions(), Alarm()
+        # The last answer and command that were compared.
+        self._judged: tuple[Answer, Command] | None = None
         self._noise: np.ndarray | None = None
         self._compared = 0
         self._generator = torch.Generator().manual_seed(settings.seed)
@@ -111,12 +106,16 @@ class CommandedActions:
 
     def reset(self) -> None:
         """Forget commands and comparisons, of which the clock says that they are of another time."""
+        self._commands.forget()
         with self._lock:
-            self._kept.clear()
             self._latest, self._due = None, math.inf
-        self._since, self._missed = math.nan, 0
+        self._since, self._missed, self._judged = math.nan, 0, None
         self._answers.clear()
         self._alarm.reset()
+
+    def attend(self, frame: Frame) -> None:
+        """Tell that ``frame`` will be compared, however long it takes until then."""
+        self._commands.attend(frame)
 
     def compare(
         self,
@@ -136,11 +135,7 @@ class CommandedActions:
         """
         if not self.received:
             return
-        # The last image of a camera that is missing is of another time.
-        stamps = frozenset(
-            stamp for camera, stamp in frame.stamps.items() if stamp and camera not in frame.stood_in
-        )
-        self._answers.append(Answer(stamps, frame.arrived, chunk))
+        self._answers.append(Answer(own_stamps(frame), frame.arrived, chunk))
         self._own.add(chunk)
         answer, found, by_stamp = self._matched()
         if found is None:
@@ -148,9 +143,13 @@ class CommandedActions:
         if math.isnan(self._since):
             self._since = time.monotonic()
         agreement: Agreement | None
-        if by_stamp or abs(found[0] - answer.arrived) <= TOLERANCE:
+        judged = self._judged
+        if judged is not None and judged[0] is answer and judged[1] is found:
+            # This frame has no command of its own yet: one that has been judged counts once.
+            agreement = None
+        elif by_stamp or abs(found.arrived - answer.arrived) <= TOLERANCE:
             agreement = self._agreement(answer, found, by_stamp, observation, settings, check, pace)
-            self._since, self._missed = time.monotonic(), 0
+            self._since, self._missed, self._judged = time.monotonic(), 0, (answer, found)
         else:
             agreement = self._without_command(settings)
         now = time.monotonic()
@@ -161,16 +160,15 @@ class CommandedActions:
     def _agreement(
         self,
         answer: Answer,
-        command: tuple[float, int, Any],
+        command: Command,
         by_stamp: bool,
         observation: Observation,
         settings: Any,
         check: Callable[[], None],
         pace: Pace,
     ) -> Agreement:
-        came, _, message = command
         try:
-            commanded = self._decode(message)
+            commanded = self._decode(command.message)
             noise = self._spread(observation, check, pace)
             expected = self._own.expected(noise, settings.agreement_tolerance, by_stamp)
             spec = self._policy.spec
@@ -181,7 +179,9 @@ class CommandedActions:
         except ValueError as error:
             return Agreement(time.monotonic(), problem=str(error), level=WARN)
         level = self._judge(difference, settings)
-        return Agreement(time.monotonic(), difference, by_stamp, came - answer.arrived, level=level)
+        return Agreement(
+            time.monotonic(), difference, by_stamp, command.arrived - answer.arrived, level=level
+        )
 
     def _without_command(self, settings: Any) -> Agreement | None:
         """Return that frames go without a command, or None while they may lie between two of them.
@@ -189,7 +189,7 @@ class CommandedActions:
         Of the frames between commands that come every few seconds, this share has one within the tolerance at best.
         """
         self._missed += 1
-        usual = self._usual_pause()
+        usual = self._commands.usual_pause()
         share = min(1.0, 2 * TOLERANCE / usual) if usual else 1.0
         now = time.monotonic()
         patient = now - self._since < max(SILENT_SECONDS, SILENT_FACTOR * usual)
@@ -208,16 +208,15 @@ class CommandedActions:
             settings.alarm_frames,
         )
 
-    def _matched(self) -> tuple[Answer, Any, bool]:
-        """Return (our answer, (arrival, stamp, message) of a command or None, whether stamps matched them)."""
-        with self._lock:
-            kept = list(self._kept)
+    def _matched(self) -> tuple[Answer, Command | None, bool]:
+        """Return (our answer, the command that is held to it, whether stamps matched them)."""
+        candidates = self._commands.candidates()
         for answer in reversed(self._answers):
-            for command in reversed(kept):
-                if command[1] in answer.stamps:
+            for command in reversed(candidates):
+                if command.stamp in answer.stamps:
                     return answer, command, True
         newest = self._answers[-1]
-        found = min(kept, key=lambda command: abs(command[0] - newest.arrived), default=None)
+        found = min(candidates, key=lambda command: abs(command.arrived - newest.arrived), default=None)
         return newest, found, False
 
     def _decode(self, message: Any) -> np.ndarray:
@@ -253,7 +252,7 @@ class CommandedActions:
         values.update({f"connection {topic}": line for topic, line in refused.items()})
         if not self.received:
             return Status(TASK, *self._unheard(refused), values)
-        silent = self._silent()
+        silent = self._commands.silent()
         if silent:
             values["age of the last command (s)"] = silent
             told = [f"no commanded action for {silent:.0f} s", *refused.values(), self._refused]
@@ -293,52 +292,12 @@ class CommandedActions:
             f"no commanded action for {waited:.0f} s, though {topic} has a publisher of {', '.join(types)}",
         )
 
-    def _silent(self) -> float:
-        """Return for how many seconds commands are missing, 0 while they come as they did."""
-        with self._lock:
-            if not self._kept:
-                return 0.0
-            age = time.monotonic() - self._kept[-1][0]
-        return age if age > max(SILENT_SECONDS, SILENT_FACTOR * self._usual_pause()) else 0.0
-
-    def _usual_pause(self) -> float:
-        """Return the usual seconds between two commands, 0 before there were two."""
-        with self._lock:
-            came = [arrived for arrived, _, _ in self._kept]
-        return float(np.median(np.diff(came))) if len(came) > 1 else 0.0
-
     def _take(self, message: Any) -> None:
         try:
-            _refuse_large(message)
-            stamp = nanoseconds_from_stamp(message.header.stamp) if hasattr(message, "header") else 0
+            self._commands.add(Command.of(message))
         except MessageError as error:
             self._refused = f"bad message on action: {error}"
             self._faults.bad_message("action", error)
             return
-        with self._lock:
-            self._kept.append((time.monotonic(), stamp, message))
-            self.received += 1
-            self._refused = ""
-
-
-def _refuse_large(message: Any) -> None:
-    """Raise MessageError for more points, or more numbers and characters of names, than a policy's answer has."""
-    points = message.points if isinstance(message, JointTrajectory) else ()
-    if len(points) > MOST_POINTS:
-        raise MessageError(
-            "too large", f"a trajectory must have at most {MOST_POINTS} points, got {len(points)}"
-        )
-    if isinstance(message, JointTrajectory):
-        names = message.joint_names
-        size = sum(len(getattr(point, field)) for point in points for field in POINT_FIELDS)
-    else:
-        names = [dimension.label for dimension in message.layout.dim]
-        size = len(message.data)
-    # A name that is empty takes room as well.
-    size += sum(1 + len(name) for name in names)
-    if size > MOST_NUMBERS:
-        raise MessageError(
-            "too large",
-            f"an action must have at most {MOST_NUMBERS} numbers and characters of names, got {size}; send the chunk "
-            "that the policy answered",
-        )
+        self.received += 1
+        self._refused = ""

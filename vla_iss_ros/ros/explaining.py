@@ -49,7 +49,9 @@ class ExplainingPipeline:
         self.check(settings)
         self._node = node
         self._commands = CommandedActions(node, node.faults, self.policy, settings)
+        # Which there are is fixed; they are made anew with the explainer, for its settings.
         self._attributors = make_attributors(self.policy, settings, self._recorded.means)
+        self.running = False  # the policy, for a frame that could be used
         cameras = self.policy.spec.camera_names
         try:
             self._outputs = Outputs(node, cameras)
@@ -102,6 +104,8 @@ class ExplainingPipeline:
         except Exception as error:
             self.waiters.answer(number, False, one_line(error))
             raise
+        finally:
+            self.running = False
         self.waiters.answer(number, True, describe(result.headline, result.explanation.samples))
 
     def _explain(
@@ -112,6 +116,8 @@ class ExplainingPipeline:
         observation = decoder.observation(frame, settings)
         regions = decoder.regions(frame, observation.images, settings, check)
         decoded = time.monotonic()
+        self.running = True
+        self._commands.attend(frame)
         explainer, stream = self._explainer_for(settings)
         paused = explainer.pace.paused
         shown: list[Result] = []
@@ -163,7 +169,10 @@ class ExplainingPipeline:
 
     def _explainer_for(self, settings: Any) -> tuple[Explainer, Stream | None]:
         if self._explainer is None or self._explainer[0] != settings:
-            self._explainer = (settings, self._recorded.explainer(self.policy, settings))
+            explainer = self._recorded.explainer(self.policy, settings)
+            self._explainer = (settings, explainer)
+            means = self._recorded.means
+            self._attributors = make_attributors(self.policy, settings, means, explainer.pace)
         return self._explainer[1], self._stream if settings.stream else None
 
     def reset(self, why: str) -> None:

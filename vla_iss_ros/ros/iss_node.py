@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -39,9 +40,15 @@ class IssNode(ManagedNode):
         response.success, response.message = pipeline.waiters.ask(
             EXPLAIN_TIMEOUT,
             lambda: self._ending or self.pipeline is not pipeline or not self.is_active,
-            lambda: self.is_working,
+            self._is_answering,
         )
         return response
+
+    def _is_answering(self) -> bool:
+        """Return whether the policy is at work on a frame, and has answered of late."""
+        pipeline, settings, beat = self.pipeline, self.settings, self._progress.beat_at
+        at_work = pipeline is not None and settings is not None and pipeline.running
+        return at_work and time.monotonic() - beat < settings.hang_timeout
 
     def _reset(self, request: Any, response: Any) -> Any:
         """Forget what frames left: the stream, the chart, the colour scale and the last result."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -82,12 +81,6 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def is_active(self) -> bool:
         """Whether frames are worked on."""
         return self._worker is not None
-
-    @property
-    def is_working(self) -> bool:
-        """Whether a frame is worked on, and the policy has answered of late."""
-        settings, beat = self._settings, self._progress.beat_at
-        return settings is not None and time.monotonic() - beat < settings.hang_timeout
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the policy and open the topics; on failure say why in one line and stay unconfigured."""

@@ -63,6 +63,7 @@ class Waiters:
             number, until = self._asked, time.monotonic() + timeout
             while self._answered < number:
                 if abandoned():
+                    self._answered = max(self._answered, number)
                     return False, "the node was stopped before the frame was explained"
                 if working():
                     until = time.monotonic() + timeout

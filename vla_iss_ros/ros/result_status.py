@@ -33,7 +33,7 @@ def nmr_status(
     if math.isnan(headline.value) and level != OK:
         message = f"{message}; earlier frames' level stands until frames can be judged again"
     busy = sum(seconds.get(stage, 0.0) for stage in WORK)
-    if age > stale_after(seconds.get("latency", 0.0), busy, settings):
+    if age > stale_after(max(seconds.get("latency", 0.0), busy), busy, settings):
         # What it was about is over, so an old error is no more than a warning.
         level, message = WARN, f"stale, {age:.0f} s old: {message}"
     values: dict[str, Any] = {
