@@ -129,14 +129,43 @@ def test_no_image_stands_in_for_one_of_another_episode(tmp_path):
     assert problems["image of wrist: none within the slop"] == 3 + 4
 
 
+# Its last image is of frame 4: frame 8 is 0.4 s after it, frame 15 is 1.1 s after it.
+@pytest.mark.parametrize(("after", "returns"), [(0.35, 8), (1.0, 15)])
 @pytest.mark.parametrize("camera", CAMERAS)
-def test_the_outage_of_a_camera_that_is_stood_in_for_ends_no_episode(tmp_path, camera):
+def test_the_outage_of_a_camera_that_is_stood_in_for_ends_no_episode(tmp_path, camera, after, returns):
     messages = [each for each in recording(40, {camera: range(5, 30)}) if each[0] != "/episode"]
-    frames, _, plan = read(write_bag(tmp_path / "bag", messages), 7, missing_camera="hold")
+    held = {"missing_camera": "hold", "missing_camera_after": after}
+    frames, _, plan = read(write_bag(tmp_path / "bag", messages), 7, **held)
     assert plan.episodes == ("bag/0",)
-    assert indices(frames) == [*range(5), *range(8, 40)]
+    assert indices(frames) == [*range(5), *range(returns, 40)]
     waiting = read(write_bag(tmp_path / "other", messages), 7)[2]
     assert len(waiting.episodes) == (2 if camera == "front" else 1)
+
+
+def test_a_pause_of_all_cameras_ends_an_episode_whatever_stands_in(tmp_path):
+    both = range(12, 24)
+    messages = [each for each in recording(30, {"front": both, "wrist": both}) if each[0] != "/episode"]
+    frames, _, plan = read(write_bag(tmp_path / "bag", messages), missing_camera="hold")
+    assert plan.episodes == ("bag/0", "bag/1")
+    assert [frame.frame for frame in frames] == [*range(12), *range(6)]
+
+
+def test_no_episode_lies_before_the_first_camera_begins(tmp_path):
+    missing = {"front": range(30), "wrist": range(5, 20)}
+    messages = [each for each in recording(35, missing) if each[0] != "/episode"]
+    frames, _, plan = read(write_bag(tmp_path / "bag", messages), missing_camera="hold")
+    assert plan.episodes == ("bag/0",)
+    assert indices(frames) == [30, 31, 32, 33, 34]
+
+
+@pytest.mark.parametrize("kind", ["wait", "hold", "blank"])
+@pytest.mark.parametrize("gap", [0.0, -1.0, float("nan")])
+def test_a_gap_must_be_above_zero_whatever_stands_in(tmp_path, kind, gap):
+    messages = [each for each in recording(3, {}) if each[0] != "/episode"]
+    path = write_bag(tmp_path / "bag", messages)
+    source = BagSource.of("bag", path, BagTopics(), check({"missing_camera": kind}), gap)
+    with source.open() as opened, pytest.raises(ValueError, match=f"gap must be above 0 s, got {gap}"):
+        opened.plan(10)
 
 
 def of_live(messages, after):

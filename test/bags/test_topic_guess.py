@@ -71,3 +71,14 @@ def test_a_topic_that_the_bag_does_not_have_is_named_with_those_that_it_has(tmp_
         check_topics(bag, BagTopics(labels={}, state="", instruction="", episode=""))
         with pytest.raises(ValueError, match=message):
             check_topics(bag, BagTopics(**changes))
+
+
+def test_images_are_looked_for_where_they_were_named(tmp_path):
+    with Bag(write_bag(tmp_path / "bag", sample_messages((1,)))) as bag:
+        check_topics(bag, BagTopics(), images=True)
+        wrong = BagTopics(images={"front": "/front/image/compressed", "wrist": "/typo"})
+        check_topics(bag, wrong)
+        with pytest.raises(
+            ValueError, match=r"'/typo' \(images of wrist\); see --image; its topics: .*/wrist/image"
+        ):
+            check_topics(bag, wrong, images=True)

@@ -9,6 +9,7 @@ from lerobot_factory import write_dataset
 from mcap.writer import Writer as McapWriter
 from message_factory import TYPESTORE
 
+from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.reader import Bag
 from vla_iss_ros.cli.analysis_options import add_analysis_options, order_of, unique_names
 from vla_iss_ros.cli.analyze_bag import main
@@ -40,6 +41,7 @@ def ordered(*arguments):
         ["--instruction-topic", "/typo"],
         ["--state-topic", "/typo"],
         ["--regions", "front=/typo"],
+        ["--image", "front=/typo", "--image", "wrist=/wrist/image/compressed"],
     ],
 )
 def test_a_topic_that_is_not_in_the_bag_is_one_line(bag, tmp_path, capsys, arguments):
@@ -66,6 +68,7 @@ def test_the_one_bag_among_several_that_lacks_a_topic_is_named(bag, tmp_path):
         "instruction_topic: /typo",
         "episode_topic: /typo",
         "region_topics: /front/regions, /typo",
+        "image_topics: /front/image/compressed, /typo",
     ],
 )
 def test_topics_of_a_parameter_file_are_looked_for_too(bag, tmp_path, line):
@@ -75,6 +78,39 @@ def test_topics_of_a_parameter_file_are_looked_for_too(bag, tmp_path, line):
         ordered(bag, "--params", parameters)
     if line.startswith("region"):
         assert ordered(bag, "--params", parameters, "--regions", "none")[2] == []
+
+
+def test_an_image_topic_that_one_of_several_bags_lacks_is_named(bag, tmp_path):
+    moved = [
+        ("/side" if topic == "/front/image/compressed" else topic, *rest)
+        for topic, *rest in sample_messages((2,))
+    ]
+    other = write_bag(tmp_path / "other", moved)
+    named = ["--image", "front=/front/image/compressed", "--image", "wrist=/wrist/image/compressed"]
+    with pytest.raises(
+        ValueError, match=r"other' has no topic '/front/image/compressed' \(images of front\)"
+    ):
+        ordered(bag, other, *named)
+    assert ordered(bag, *named)[0].sources[0].cameras == ("front", "wrist")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_one_of_several_bags_that_lacks_a_camera_is_not_opened_with_others(bag, tmp_path, place):
+    cameras = ("front", "wrist", "top")
+    bags = [write_bag(tmp_path / "new", sample_messages((2,), cameras=cameras))]
+    bags.insert(place, bag)
+    order, said, warned = ordered(*bags, "--cameras", *cameras)
+    assert [source.cameras for source in order.sources] == [cameras, cameras]
+    assert warned == []
+    assert [line.split(":")[0] for line in said] == [str(tmp_path / "new")]
+    with order.sources[1 - place].open() as opened:
+        assert opened.plan(16).segments[0].frames == 2
+    with pytest.raises(
+        BagError, match=r"image topic of camera 'top' in bag '.*tiny'; its image topics: /front/"
+    ):
+        order.sources[place].open()
+    with pytest.raises(BagError, match="camera 'top'"):
+        ordered(bag, "--cameras", *cameras)
 
 
 def test_cameras_without_regions_are_warned_of_in_one_line(bag, dataset, tmp_path):

@@ -23,7 +23,7 @@ class Assembler:
     """Reads the pieces of ``segments`` in their order, each as soon as it is there, and feeds the sinks.
 
     A context manager: on success leaving it waits until all outputs have their names; after an error they never get
-    them. ``frames``, ``explained``, ``problems`` and ``seconds`` count what went through.
+    them. ``frames``, ``explained``, ``problems`` and ``seconds`` count what went through, whichever start explained it.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Assembler:
                     self.explained += row.explained
                     self.episodes.add(row.episode)
                 self.problems.update(piece.problems)
+                add_seconds(self.seconds, piece.seconds)
             add_seconds(self.seconds, {"write": time.perf_counter() - started})
 
     def _wait_for(self, name: str) -> None:

@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,15 +20,21 @@ from vla_iss_ros.analysis.bootstrap import MeanInterval
 from vla_iss_ros.analysis.default_outputs import default_sinks
 from vla_iss_ros.analysis.engines import Engine
 from vla_iss_ros.analysis.frame_columns import FrameColumns, StoredRows
-from vla_iss_ros.analysis.identity import as_values, identity_of, run_differences, versions
+from vla_iss_ros.analysis.identity import (
+    as_values,
+    identity_of,
+    run_differences,
+    versions,
+    with_earlier_policy,
+)
 from vla_iss_ros.analysis.outputs import FinishedFrame, Sink
-from vla_iss_ros.analysis.pieces import Piece, StoredPiece, add_seconds
+from vla_iss_ros.analysis.pieces import Piece, add_seconds
 from vla_iss_ros.analysis.report import write_report
 from vla_iss_ros.analysis.report_figures import mean_ratio
-from vla_iss_ros.analysis.run_directory import RunDirectory
+from vla_iss_ros.analysis.run_directory import DamagedInfoError, RunDirectory
 from vla_iss_ros.analysis.segment_work import Job, Task, require_policy
 from vla_iss_ros.bags.errors import BagError
-from vla_iss_ros.bags.source import Plan, Segment, Source
+from vla_iss_ros.bags.source import Plan, Source
 from vla_iss_ros.policies.recorded import borrowed_donors
 from vla_iss_ros.regions.recorded import LabelReader
 from vla_iss_ros.settings import check
@@ -66,7 +72,11 @@ class Order:
 
 @dataclass
 class Outcome:
-    """What an analysis found. ``problems``: what was left out, counted by reason; ``skipped``: recordings, with why."""
+    """What an analysis found.
+
+    ``problems``: what was left out, counted by reason. ``skipped``: recordings, with why. ``seconds``: of this start,
+    while run.json has those of all starts.
+    """
 
     frames: int
     explained: int
@@ -111,30 +121,30 @@ def analyse(
     progress = progress or Progress()
     settings = check(order.settings)
     with _locked(directory):
-        require_policy_of(order, directory, restart)
+        before = _earlier(directory, restart)
+        whole = set() if restart else directory.whole_pieces()
+        if not _is_explained(before, whole):
+            require_policy(settings)
         jobs, plans, skipped = _plan(order, as_values(settings), progress)
-        about = _about(jobs, settings, order.stride)
-        _prepare(directory, about, restart)
-        directory.write_info({**about, "status": "running"})
-        _warn(about, settings, progress)
         tasks = [
             Task(job, segment) for job, plan in zip(jobs, plans, strict=True) for segment in plan.segments
         ]
-        metadata = {
-            "settings": about["settings"],
-            "policy_hash": about["identity"]["policy hash"],
-            "versions": about["versions"],
-            "seed": settings.seed,
-        }
+        about = _about(jobs, settings, order.stride)
+        if before is not None and all(task.segment.name in whole for task in tasks):
+            about["identity"] = with_earlier_policy(about["identity"], before["identity"])
+        _prepare(directory, before, about, restart)
+        directory.write_info({**about, "status": "running", "counts": {"pieces": len(tasks)}})
+        _warn(about, settings, progress)
         planning = sum((plan.problems for plan in plans), Counter[str]())
         # The last one is left first, before the others give their files names.
-        chosen = [*(sinks or default_sinks)(directory, settings, metadata), _SomeFrame()]
+        chosen = [*(sinks or default_sinks)(directory, settings, _metadata(about)), _SomeFrame()]
         assembler = Assembler(directory, [task.segment for task in tasks], chosen, settings)
         with _reasons_for_no_frame(directory, assembler, planning):
-            seconds = _run(tasks, directory, engine, assembler, progress)
+            spent = _run(tasks, whole, directory, engine, assembler, progress)
         problems = assembler.problems + planning
         nmr = headline(directory, settings)
-        seconds = {**seconds, **assembler.seconds, "wall": time.perf_counter() - started}
+        now = {"write": assembler.seconds["write"], "wall": time.perf_counter() - started}
+        seconds = {**assembler.seconds, **now}
         counts = {
             "frames": assembler.frames,
             "explained": assembler.explained,
@@ -144,16 +154,16 @@ def analyse(
         findings = {"counts": counts, "problems": problems, "skipped": skipped, "seconds": seconds}
         directory.write_info({**about, "status": "complete", **findings, "nmr": vars(nmr)})
         report = write_report(directory.path)
-    return Outcome(assembler.frames, assembler.explained, nmr, report, problems, skipped, seconds)
+    return Outcome(assembler.frames, assembler.explained, nmr, report, problems, skipped, {**spent, **now})
 
 
 def require_policy_of(order: Order, directory: RunDirectory, restart: bool = False) -> None:
     """Raise PolicyError where the policy of ``order`` cannot be used, as far as ``require_policy`` can tell.
 
-    A run that is complete needs none.
+    A run whose pieces are all there needs none.
     """
-    before = directory.read_info()
-    if restart or before is None or before["status"] != "complete":
+    whole = set() if restart else directory.whole_pieces()
+    if not _is_explained(_earlier(directory, restart), whole):
         require_policy(check(order.settings))
 
 
@@ -210,12 +220,48 @@ def _about(jobs: Sequence[Job], settings: Any, stride: int) -> dict[str, Any]:
     }
 
 
-def _prepare(directory: RunDirectory, about: Mapping[str, Any], restart: bool) -> None:
+def _metadata(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the maps' files say of the run."""
+    return {
+        "settings": about["settings"],
+        "policy_hash": about["identity"]["policy hash"],
+        "versions": about["versions"],
+        "seed": about["settings"]["seed"],
+    }
+
+
+def _earlier(directory: RunDirectory, restart: bool) -> dict[str, Any] | None:
+    """Return run.json of an earlier start, None where there is none; a restart takes a damaged one for none."""
+    try:
+        return directory.read_info()
+    except DamagedInfoError:
+        if not restart:
+            raise
+        return None
+
+
+def _is_explained(before: Mapping[str, Any] | None, whole: Collection[str]) -> bool:
+    """Tell whether the pieces that are ``whole`` are all that an earlier start had planned."""
+    # The status does not tell: it is "running" as well while the outputs of finished pieces are made again.
+    planned = 0 if before is None else before.get("counts", {}).get("pieces", 0)
+    return 0 < planned <= len(whole)
+
+
+def _is_foreign(path: Path, directory: RunDirectory) -> bool:
+    """Tell whether a file is none of those that a start leaves which is killed before it has written run.json."""
+    return path.name != ".lock" and not path.match(f".{directory.info.name}.*.partial")
+
+
+def _prepare(
+    directory: RunDirectory, before: Mapping[str, Any] | None, about: Mapping[str, Any], restart: bool
+) -> None:
     """Make the directory ready for this run; keep the pieces of an earlier start of the same run."""
-    before = directory.read_info()
-    if before is None and any(each.name != ".lock" for each in directory.path.iterdir()):
+    if before is None and directory.info.exists():
+        # A damaged run.json does not say which cameras there were; these are the best guess.
+        directory.remove_outputs(about["cameras"])
+    elif before is None and any(_is_foreign(each, directory) for each in directory.path.iterdir()):
         raise ResumeError(f"'{directory.path}' holds other files and no analysis; choose another directory")
-    if before is not None:
+    elif before is not None:
         found = run_differences(before, _as_json(about))
         worth_keeping = before["status"] == "complete" or any(directory.pieces.glob("*.piece"))
         if found and worth_keeping and not restart:
@@ -244,20 +290,20 @@ def _warn(about: Mapping[str, Any], settings: Any, progress: Progress) -> None:
 
 def _run(
     tasks: Sequence[Task],
+    whole: Collection[str],
     directory: RunDirectory,
     engine: Engine,
     assembler: Assembler,
     progress: Progress,
 ) -> dict[str, float]:
-    """Explain what is not there yet while the outputs are made; return the seconds of this start."""
+    """Explain what is not ``whole`` yet while the outputs are made; return the seconds of this start."""
     seconds: dict[str, float] = {}
-    done = [task for task in tasks if _is_stored(directory, task.segment)]
-    finished = {task.segment.name for task in done}
+    done = [task for task in tasks if task.segment.name in whole]
     progress.planned(sum(task.segment.frames for task in tasks), sum(task.segment.frames for task in done))
     with assembler:
         for task in done:
             assembler.ready(task.segment.name)
-        left = [task for task in tasks if task.segment.name not in finished]
+        left = [task for task in tasks if task.segment.name not in whole]
         with contextlib.closing(engine.run(left, progress.frame)) as pieces:
             for task, piece in pieces:
                 _store(directory, piece)
@@ -311,15 +357,6 @@ def _store(directory: RunDirectory, piece: Piece) -> None:
                 "make room and start again",
             ) from error
         raise
-
-
-def _is_stored(directory: RunDirectory, segment: Segment) -> bool:
-    """Tell whether a segment's piece is there and whole; one that is damaged is made again."""
-    try:
-        with StoredPiece(directory.piece(segment.name)):
-            return True
-    except ValueError:
-        return False
 
 
 def _as_json(value: Any) -> Any:

@@ -50,6 +50,11 @@ def identity_of(jobs: Sequence[Job], settings: Any, frames_a_segment: int) -> di
     }
 
 
+def with_earlier_policy(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the identity ``now`` with the policy hash of the earlier one where the policy is not there any more."""
+    return {**now, "policy hash": now["policy hash"] or before["policy hash"]}
+
+
 def run_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return why the pieces of an earlier start cannot be used: what differs between its run.json and this one's.
 

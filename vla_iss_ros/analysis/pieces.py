@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,14 +128,29 @@ def add_seconds(into: dict[str, float], spent: Mapping[str, float]) -> None:
         into[stage] = into.get(stage, 0.0) + value
 
 
+# What zipfile and json raise where bytes are damaged; RuntimeError: a flag says encrypted or a method unknown.
+DAMAGE = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+)
+
+
 class StoredPiece:
     """A piece on disk, a context manager; pictures are read one at a time.
 
-    Raises ValueError in one line when the file is no piece.
+    Raises ValueError in one line when the file is no piece, also where a picture is damaged.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
+        self._path = path
+        with _told_as_damage(path):
             self._archive = zipfile.ZipFile(path)
             about = json.loads(self._archive.read("piece.json"))
             self.name: str = about["name"]
@@ -145,8 +163,11 @@ class StoredPiece:
             self.maps: Maps | None = None
             if "maps.npz" in self._names:
                 self.maps = Maps.of_bytes(self._archive.read("maps.npz"))[0]
-        except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"'{path}' is not a piece of an analysis: {error}; remove it") from error
+
+    def check(self) -> None:
+        """Read all pictures, so that a damaged one is heard of."""
+        for name in self._names:
+            self._read(name)
 
     def image(self, stamp: int, camera: str) -> bytes | None:
         """Return the JPEG or PNG bytes of a camera's image."""
@@ -161,10 +182,20 @@ class StoredPiece:
         return self._read(f"regions/{camera}/{stamp}")
 
     def _read(self, name: str) -> bytes | None:
-        return self._archive.read(name) if name in self._names else None
+        with _told_as_damage(self._path):
+            return self._archive.read(name) if name in self._names else None
 
     def __enter__(self) -> StoredPiece:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._archive.close()
+
+
+@contextlib.contextmanager
+def _told_as_damage(path: Path) -> Iterator[None]:
+    """Raise ValueError in one line for whatever damaged bytes raise."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise ValueError(f"'{path}' is not a piece of an analysis: {error!r}; remove it") from error

@@ -34,6 +34,10 @@ FORMAT = 1
 OPEN_PIECES = 4
 
 
+class DamagedInfoError(ValueError):
+    """run.json is there and no JSON; the text says what to do."""
+
+
 class RunDirectory:
     """Names of the files of a run."""
 
@@ -65,13 +69,20 @@ class RunDirectory:
         return [path for path in [self.bag, *sorted(self.path.glob("analysis-*.mcap"))] if path.is_file()]
 
     def read_info(self) -> dict[str, Any] | None:
-        """Return what run.json holds, None where there is none; raises ValueError for a file that is not ours."""
+        """Return what run.json holds, None where there is none.
+
+        Raises DamagedInfoError for a file that is no JSON, ValueError for one that is not ours or cannot be opened.
+        """
         try:
             info = json.loads(self.info.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise ValueError(f"cannot read '{self.info}': {error}") from error
+        except ValueError as error:
+            raise DamagedInfoError(
+                f"cannot read '{self.info}': {error}; analyse anew with --restart, or into another directory"
+            ) from error
         if not isinstance(info, dict) or info.get("format") != FORMAT:
             found = info.get("format") if isinstance(info, dict) else None
             raise ValueError(
@@ -83,6 +94,21 @@ class RunDirectory:
         """Write run.json, whole or not at all. NaN becomes null: JSON has none."""
         text = json.dumps({"format": FORMAT, **_finite(info)}, indent=1, ensure_ascii=False)
         write_atomically(self.info, (text + "\n").encode())
+
+    def whole_pieces(self) -> set[str]:
+        """Return the names of the segments whose pieces are there and undamaged."""
+        names = [
+            str(path.relative_to(self.pieces))[: -len(path.suffix)] for path in self.pieces.rglob("*.piece")
+        ]
+        return {name for name in names if self._is_whole(name)}
+
+    def _is_whole(self, name: str) -> bool:
+        try:
+            with StoredPiece(self.piece(name)) as piece:
+                piece.check()
+        except ValueError:
+            return False
+        return True
 
     def remove_outputs(self, cameras: Sequence[str]) -> None:
         """Remove what a run with these ``cameras`` wrote, all but run.json; files of others stay."""

@@ -6,8 +6,9 @@ import hashlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -19,13 +20,15 @@ from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics, Frame, read_instructions, require_images, segment_frames
 from vla_iss_ros.bags.missing_cameras import Instant, StandIn, find_instants, find_stand_ins
 from vla_iss_ros.bags.observations import decode_all_labels, observe
-from vla_iss_ros.bags.reader import Bag
+from vla_iss_ros.bags.reader import Bag, Stretch
 from vla_iss_ros.bags.source import Plan, Segment, SourceFrame
+from vla_iss_ros.bags.synchronising import readable
 from vla_iss_ros.messages.buffers import read_buffer
 from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
 
 LOST = "image: listed in the bag and not found, which is damaged"
 FILES = ("metadata.yaml", "*.db3", "*.mcap", "*.db3.zstd", "*.mcap.zstd")
+NOT_AFTER = "frame: stamp is not after the one before"
 DAMAGED = "bag: damaged, the rest of it is left out"
 Found = TypeVar("Found", Instant, StandIn)
 
@@ -130,7 +133,7 @@ class OpenBag:
             episodes = self._episodes(logged)
         except BagError:
             problems[DAMAGED] += 1
-            episodes = _by_pauses(logged[first], self._source.gap)
+            episodes = _by_pauses(logged, self._source.gap)
         # Within a damaged chunk the library ends silently; only the counts tell.
         lost = self._bag.topics[topics.images[first]].message_count - len(logged[first])
         if lost > 0:
@@ -138,12 +141,12 @@ class OpenBag:
         return self._segments(logged, episodes, instructions, length, problems)
 
     def _episodes(self, logged: Mapping[str, list[int]]) -> list[Episode]:
-        """Return the episodes: by markers, else by pauses between frames, whichever camera sets their instants."""
+        """Return the episodes: by markers, else by pauses; ValueError for a gap that is not above 0 s."""
         topics, gap = self._source.topics, self._source.gap
         markers = self._bag.topics.get(topics.episode)
-        if len(logged) == 1 or (markers is not None and markers.message_count > 0):
+        if markers is not None and markers.message_count > 0:
             return find_episodes(self._bag, topics.episode, next(iter(topics.images.values())), gap)
-        return _by_pauses([instant.logged for instant in find_instants(logged, *self._missing())], gap)
+        return _by_pauses(logged, gap)
 
     def _missing(self) -> tuple[int, int]:
         """Return after how many ns without an image a camera is missing, and the slop in ns."""
@@ -168,9 +171,10 @@ class OpenBag:
     ) -> Plan:
         """Return the plan for the images that were logged at ``logged`` ns, by camera."""
         name = self._source.name
-        first = next(iter(logged))
-        instants = find_instants(logged, *self._missing())
-        stand_ins = find_stand_ins(instants, logged, *self._missing())
+        first, origin = next(iter(logged)), self._origin(logged)
+        after, slop = self._missing()
+        instants = find_instants(logged, after, slop)
+        stand_ins = find_stand_ins(instants, logged, after, slop)
         starts = {episode.index: episode.start for episode in episodes}
         cuts = _cut([instant.logged for instant in instants], episodes, length, problems)
         names = {episode.index: f"{name}/{episode.index}" for episode in episodes}
@@ -185,14 +189,15 @@ class OpenBag:
                 stop=cut.stop,
                 frames=cut.frames,
                 instructions=_applying(instructions, cut.start, cut.stop),
-                origin=logged[first][0],
+                origin=origin,
+                # From the slop before it on: the frame before may share its newest image.
                 instants=tuple(
-                    each for each in _within(instants, cut.start, cut.stop) if each.camera != first
+                    each for each in _within(instants, cut.start - slop, cut.stop) if each.camera != first
                 ),
                 # An image of another episode says nothing of this one.
                 stand_ins=tuple(
                     each
-                    for each in _within(stand_ins, cut.start, cut.stop)
+                    for each in _within(stand_ins, cut.start - slop, cut.stop)
                     if each.logged >= starts[cut.episode]
                 ),
             )
@@ -200,9 +205,20 @@ class OpenBag:
         ]
         return Plan(tuple(segments), tuple(names.values()), problems)
 
+    def _origin(self, logged: Mapping[str, Sequence[int]]) -> int:
+        """Return the stamp of the first camera's first image, ns; of the log where its own cannot be read."""
+        camera, stamps = next(iter(logged.items()))
+        if not stamps:
+            return 0
+        start = stamps[0]
+        with suppress(BagError):
+            images = readable(self._bag, self._source.topics.images[camera], Stretch(start, start + 1))
+            return next((image.stamp for image in images), start)
+        return start
+
     def frames(self, segment: Segment, problems: Counter[str]) -> Iterator[SourceFrame]:
         """See :class:`vla_iss_ros.bags.source.OpenSource`."""
-        source = self._source
+        source, newest = self._source, -1
         for frame in segment_frames(
             self._bag,
             source.topics,
@@ -214,15 +230,21 @@ class OpenBag:
             observation = observe(frame, source.state_names, source.state_unit, source.instruction, problems)
             if observation is None:
                 continue
+            stamps = _stamps(frame)
+            stamp = max(stamps.values())
+            if stamp <= newest:
+                # A clock that was set back; maps are in order of time.
+                problems[NOT_AFTER] += 1
+                continue
+            newest = stamp
             problems.update(f"image of {camera}: missing, another stood in" for camera in frame.stood_in)
             black = frame.stood_in if source.missing_camera == "blank" else frozenset()
             images = {
                 camera: np.zeros_like(image) if camera in black else image
                 for camera, image in observation.images.items()
             }
-            stamps = _stamps(frame)
             yield SourceFrame(
-                replace(observation, images=images, stamp=max(stamps.values())),
+                replace(observation, images=images, stamp=stamp),
                 decode_all_labels(frame, problems),
                 frame.index,
                 {camera: message.header.frame_id for camera, message in frame.images.items()},
@@ -275,9 +297,18 @@ def _within(found: Sequence[Found], start: int, stop: int) -> Sequence[Found]:
     return found[low:high]
 
 
-def _by_pauses(stamps: list[int], gap: float) -> list[Episode]:
-    """Return the episodes of what could be read of a damaged bag: a pause begins one."""
-    starts = [stamps[0]] if stamps else []
+def _by_pauses(logged: Mapping[str, Sequence[int]], gap: float) -> list[Episode]:
+    """Return the episodes by the log stamps of images by camera, ns; one begins after over ``gap`` s without any.
+
+    Raises ValueError for a gap that is not above 0.
+    """
+    if not gap > 0:
+        raise ValueError(f"gap must be above 0 s, got {gap}; give the pause that starts an episode")
+    leading = next(iter(logged.values()))
+    # There is no frame before the first camera begins, and so no episode.
+    begun = leading[0] - gap * SECOND if leading else 0
+    stamps = sorted(stamp for stamp in chain(*logged.values()) if stamp >= begun)
+    starts = stamps[:1]
     starts += [stamp for before, stamp in pairwise(stamps) if stamp - before > gap * SECOND]
     return [Episode(index, start) for index, start in enumerate(starts)]
 

@@ -16,12 +16,13 @@ from vla_iss_ros.bags.stand_ins import LastImages
 from vla_iss_ros.bags.synchronising import PATIENCE, Stamped, Stream, synchronise
 from vla_iss_ros.messages.errors import MessageError
 from vla_iss_ros.messages.instructions import instruction_from_string
-from vla_iss_ros.messages.stamps import SECOND
+from vla_iss_ros.messages.stamps import SECOND, nanoseconds_from_stamp
 from vla_iss_ros.settings import BY_NAME
 
 _CAMERAS = tuple(BY_NAME["cameras"].default)
 # A state older than this says nothing about the picture; the nodes take the same.
 STATE_TOLERANCE = 1.0
+REPEATED = "frame: its newest image is that of the frame before"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ def segment_frames(
     The state may be ``state_slop`` s away, as for the nodes. Messages of other streams are looked for among those that
     were logged up to a second (and the slop) before or after the segment; ``problems`` counts bad ones within it.
     The segment's stand-ins take the place of missing images that are more than ``missing_after`` s behind by their
-    own stamps too.
+    own stamps too. Where cameras have different rates, frames that share their newest image have one stamp: only the
+    first one is yielded, also where it belongs to the segment before.
     """
     slops = _slops(slop, state_slop)
     margin = PATIENCE + max(slops.values())
@@ -107,17 +109,40 @@ def segment_frames(
     counts = Counter({segment.episode: segment.first_frame})
     stretch = Stretch(segment.start, segment.stop, margin)
     streams, instants = _streams_by_topic(topics), frozenset(segment.instants)
+    before: int | None = None
     try:
         for image, partners in synchronise(bag, streams, _first(topics), slops, problems, stretch, instants):
-            if image.logged in stretch:
-                stood_in = last.stand_in(image, partners, round(missing_after * SECOND))
-                frame = _make_frame(image, partners, topics, segment.episode, counts, problems)
-                if frame is not None:
-                    instruction = _instruction_at(segment.instructions, image.logged)
-                    yield Frame(**frame, instruction=instruction, stood_in=stood_in)
+            if image.logged >= segment.stop:
+                continue
+            stood_in = last.stand_in(image, partners, round(missing_after * SECOND))
+            newest = _newest(image, partners, topics)
+            is_repeated, before = newest is not None and newest == before, newest or before
+            if image.logged < segment.start:
+                # An episode begins anew, and so may its clock.
+                before = before if segment.first_frame else None
+                continue
+            frame = _make_frame(image, partners, topics, segment.episode, counts, problems)
+            if frame is not None and is_repeated:
+                problems[REPEATED] += 1
+            elif frame is not None:
+                instruction = _instruction_at(segment.instructions, image.logged)
+                yield Frame(**frame, instruction=instruction, stood_in=stood_in)
     finally:
         for topic, count in (bag.unreadable - unreadable_before).items():
             problems[f"{topic}: unreadable"] += count
+
+
+def _newest(image: Stamped, partners: Mapping[Stream, Any], topics: BagTopics) -> int | None:
+    """Return the newest stamp of a set's images, ns; the instant's own for one without. None for an incomplete set."""
+    if _missing(partners, topics):
+        return None
+    headers = (partners["image", camera].header for camera in topics.images)
+    return max(nanoseconds_from_stamp(header.stamp) or image.stamp for header in headers)
+
+
+def _missing(partners: Mapping[Stream, Any], topics: BagTopics) -> list[str]:
+    """Return the cameras that have no image among ``partners``."""
+    return [camera for camera in topics.images if ("image", camera) not in partners]
 
 
 def _slops(slop: float, state_slop: float) -> dict[str, int]:
@@ -187,7 +212,7 @@ def _make_frame(
         return None
     index = counts[place]
     counts[place] += 1
-    missing = [camera for camera in topics.images if ("image", camera) not in partners]
+    missing = _missing(partners, topics)
     for camera in missing:
         problems[f"image of {camera}: none within the slop"] += 1
     for camera in (

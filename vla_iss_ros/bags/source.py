@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.missing_cameras import Instant, StandIn
 from vla_iss_ros.iss.observation import Observation
 
@@ -21,9 +23,10 @@ class Segment:
     ``source``: name of the recording within the run. ``number``: counts the source's segments. ``episode`` and
     ``first_frame``: index of the episode, and within it of the segment's first frame. ``start`` and ``stop``: frames
     whose first camera's image was logged in [start, stop) ns belong to it. ``frames``: about how many those are.
-    ``instructions``: (log stamp, text) of those that may apply, in order; ``origin``: ns, the source's first frame.
-    ``instants``: images of other cameras that set a frame's instant where the first one is missing, and ``stand_ins``:
-    what stands in for missing images, both in order.
+    ``instructions``: (log stamp, text) of those that may apply, in order; ``origin``: stamp of the source's first
+    image of the first camera, ns, on the clock of the frames' stamps. ``instants``: images of other cameras that set a
+    frame's instant where the first one is missing, and ``stand_ins``: what stands in for missing images, both in order
+    and from little before ``start`` on.
     """
 
     source: str
@@ -115,3 +118,21 @@ class Source(Protocol):
         The fingerprint changes when the recording does; it is made of names, sizes and times of its files, not of
         their contents, which may be 100 GB.
         """
+
+
+@dataclass(frozen=True)
+class UnusableSource:
+    """A recording that cannot be used, for a ``reason`` in one line; a :class:`Source` that names it when opened."""
+
+    name: str
+    path: Path
+    cameras: tuple[str, ...]
+    reason: str
+
+    def open(self) -> OpenSource:
+        """Raise BagError with the reason."""
+        raise BagError(self.reason)
+
+    def describe(self) -> dict[str, Any]:
+        """See :class:`Source`; nothing of its files, which may not be there."""
+        return {"kind": "unusable", "path": str(self.path), "reason": self.reason, "fingerprint": ""}

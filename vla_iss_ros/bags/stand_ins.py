@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vla_iss_ros.bags.missing_cameras import StandIn
 from vla_iss_ros.bags.reader import Bag, Stretch
-from vla_iss_ros.bags.synchronising import PATIENCE, Partners, Stamped, stamped
-from vla_iss_ros.messages.errors import MessageError
+from vla_iss_ros.bags.synchronising import PATIENCE, Partners, Stamped, readable
 
 
 class _Last(NamedTuple):
@@ -64,16 +62,10 @@ class LastImages:
 
 
 def _read(bag: Bag, image_topic: str, label_topic: str, logged: int, slop: int) -> _Last | None:
-    image = next(_readable(bag, image_topic, Stretch(logged, logged + 1)), None)
+    image = next(readable(bag, image_topic, Stretch(logged, logged + 1)), None)
     if image is None:
         return None
-    found = _readable(bag, label_topic, Stretch(logged, logged + 1, PATIENCE + slop))
+    found = readable(bag, label_topic, Stretch(logged, logged + 1, PATIENCE + slop))
     near = [each for each in found if abs(each.stamp - image.stamp) <= slop]
     nearest = min(near, key=lambda each: abs(each.stamp - image.stamp), default=None)
     return _Last(image, nearest and nearest.message)
-
-
-def _readable(bag: Bag, topic: str, stretch: Stretch) -> Iterator[Stamped]:
-    for entry in bag.messages([topic], stretch):
-        with suppress(MessageError, AttributeError):
-            yield stamped(entry.stamp, entry.message)

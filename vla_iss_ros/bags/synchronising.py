@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,13 @@ class Stamped:
 def stamped(logged: int, message: Any) -> Stamped:
     """Return ``message`` with its stamps; raises MessageError or AttributeError for one without a good header."""
     return Stamped(nanoseconds_from_stamp(message.header.stamp) or logged, logged, message)
+
+
+def readable(bag: Bag, topic: str, stretch: Stretch) -> Iterator[Stamped]:
+    """Yield the messages of ``topic`` within ``stretch`` that have a good header; BagError where it is damaged."""
+    for entry in bag.messages([topic], stretch):
+        with suppress(MessageError, AttributeError):
+            yield stamped(entry.stamp, entry.message)
 
 
 def synchronise(

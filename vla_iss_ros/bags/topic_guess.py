@@ -41,10 +41,12 @@ def guess_labels(bag: Bag, cameras: Sequence[str]) -> dict[str, str]:
     return {camera: topic for camera, topic in labels.items() if topic}
 
 
-def check_topics(bag: Bag, topics: BagTopics) -> None:
-    """Raise ValueError, listing the bag's topics, for one that it does not have; cameras' images are not looked at."""
+def check_topics(bag: Bag, topics: BagTopics, *, images: bool = False) -> None:
+    """Raise ValueError, listing the bag's topics, for one that it does not have; ``images``: look at cameras' too."""
     named = [(kind, f"--{kind}-topic", getattr(topics, kind)) for kind in ("state", "instruction", "episode")]
     named += [(f"labels of {camera}", "--regions", topic) for camera, topic in topics.labels.items()]
+    if images:
+        named += [(f"images of {camera}", "--image", topic) for camera, topic in topics.images.items()]
     for what, option, topic in named:
         if topic and topic not in bag.topics:
             raise ValueError(

@@ -17,9 +17,8 @@ from vla_iss_ros.bags.bag_source import BagSource
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics
 from vla_iss_ros.bags.lerobot_layout import is_dataset
-from vla_iss_ros.bags.lerobot_source import LeRobotSource
 from vla_iss_ros.bags.reader import Bag
-from vla_iss_ros.bags.source import Source
+from vla_iss_ros.bags.source import Source, UnusableSource
 from vla_iss_ros.bags.topic_guess import check_topics, guess_labels, guess_topics, topics_in_words
 from vla_iss_ros.cli.bag_topics import image_topics
 from vla_iss_ros.cli.contract_topics import read_contract_topics
@@ -79,7 +78,11 @@ def add_analysis_options(parser: argparse.ArgumentParser, *, several_policies: b
         parser.add_argument(f"--{name}-topic", metavar="TOPIC", help=f"{name} ({what}); empty: none")
     _add_regions(parser)
     parser.add_argument(
-        "--gap", type=float, default=1.0, help="pause that starts an episode, s (%(default)s)"
+        "--gap",
+        type=float,
+        default=1.0,
+        help="pause that starts an episode without a marker, of the first camera or, with --missing-camera hold or "
+        "blank, of all, s (%(default)s)",
     )
     parser.add_argument(
         "--stride",
@@ -151,6 +154,8 @@ def _without_regions(sources: Sequence[Source], in_files: Sequence[str] | None) 
     """Return a line for each set of cameras that have no regions in recordings; ``in_files``: those that files have."""
     recordings: dict[tuple[str, ...], list[str]] = {}
     for source in sources:
+        if isinstance(source, UnusableSource):
+            continue
         has = in_files
         if has is None:
             has = list(source.topics.labels) if isinstance(source, BagSource) else []
@@ -184,25 +189,28 @@ def _source(
             return dataset_source(
                 path, name, options, cameras, names, say, state_unit=unit, instruction=instruction
             )
-        except BagError:
-            if len(options.bags) == 1:
-                raise
-            # Named when the analysis opens it.
-            return LeRobotSource(name, path, tuple((camera, "") for camera in cameras))
+        except BagError as error:
+            return _unusable(path, name, cameras, error, options)
     try:
         with Bag(path) as bag:
             chosen = dataclasses.replace(_topics(bag, options, topics, settings), **regions.chosen_topics())
-            check_topics(bag, chosen)
+            check_topics(bag, chosen, images=bool(options.image) or "image_topics" in topics)
             advice = bag.advice
-    except BagError:
-        if len(options.bags) == 1:
-            raise
-        # Named when the analysis opens it.
-        return BagSource.of(name, path, BagTopics(), settings, options.gap)
+    except BagError as error:
+        return _unusable(path, name, settings.cameras, error, options)
     say(f"{path}: {', '.join(topics_in_words(chosen))}")
     if advice:
         say(f"{path}: {advice}")
     return BagSource.of(name, path, chosen, settings, options.gap)
+
+
+def _unusable(
+    path: Path, name: str, cameras: Sequence[str], error: BagError, options: argparse.Namespace
+) -> UnusableSource:
+    """Return a source that the analysis skips and names; raises ``error`` where there is no other recording."""
+    if len(options.bags) == 1:
+        raise error
+    return UnusableSource(name, path, tuple(cameras), str(error))
 
 
 def _topics(bag: Bag, options: argparse.Namespace, topics: Mapping[str, str], settings: Any) -> BagTopics:
