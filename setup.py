@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Build vla_iss_ros with colcon (ament_python) or pip."""
 
 from pathlib import Path

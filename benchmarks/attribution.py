@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Two methods of captum on the same cells, for benchmarks/peers.py; needs benchmarks/requirements.txt."""
 
 from __future__ import annotations

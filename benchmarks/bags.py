@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How much of analysing a bag is spent within the policy, and what a second worker brings.
 
 The sample bag with the shipped policy: in this process with one torch thread, then in one and in ``--workers`` workers

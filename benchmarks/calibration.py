@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Whether the intervals of the default estimator cover what many samples converge to.
 
 Explanations are those of the package's loop, with its blocks, seeds and stopping rules.

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How fast the maps of every estimator approach the map that many samples converge to."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the processors of this computer did during a stretch of a benchmark, from /proc (Linux)."""
 
 from __future__ import annotations

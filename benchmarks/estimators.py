@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How many policy runs an estimator needs for a map that can be trusted, and whether its intervals hold.
 
 For frames of the sample bag a reference map is made of 20,000 balanced samples (hajek) and kept under the policy's

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Print what explaining a frame of pi0.5 costs in arithmetic, from the published sizes of its parts.
 
 A model, not a measurement: a multiply and an add are two operations, of matrix products and attention scores alone;

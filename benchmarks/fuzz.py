@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Send iss_node random and mutated messages, and see that it stays, counts every bad one and goes on.
 
 The node runs in a child process, with its own threads and over the real middleware. A message at a time is sent with

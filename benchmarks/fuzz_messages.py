@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Random and mutated messages of the four kinds that a robot sends, each with the verdict that it deserves."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How long a frame takes from its arrival to its overlay, and what iss_node takes from the policy's own node.
 
 Real processes on real topics, two cameras at 640x480 (sensor_msgs/Image, rgb8). First one frame at a time goes to

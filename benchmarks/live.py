@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the benchmarks of live nodes share: frames of the sample bag sent to real processes, and what they answer."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How many large images reach a subscriber in another process, with and without the Fast DDS profile on either side.
 
 It starts a publisher and a subscriber for each case, on this computer alone, and prints one line a case.

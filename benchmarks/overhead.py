@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What explaining costs beyond the policy's own runs.
 
 ``explain`` (N = 128, default settings, effects off) on frames of the sample bag is timed in turn with the same rows of

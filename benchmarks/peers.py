@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Speed and maps of other ways of doing the same, at the same number of samples.
 
 Every method explains the same frames of the sample bag under the same policy with the same N, in turn, in one process.

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Published ways of making such maps, written plainly as they are published, for benchmarks/peers.py.
 
 Both take a policy that may time itself, an observation and donors, and return maps float32 [V, H, W] at the camera's

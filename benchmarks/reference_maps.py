@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Frames of the sample bag under the shipped policies, samples of them, and the maps that samples converge to."""
 
 from __future__ import annotations

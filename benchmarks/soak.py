@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Whether iss_node can be left running: memory, latency and errors over minutes of frames at full rate.
 
 Frames of the sample bag go to a real iss_node, over and over and faster than it can explain them; all its pictures are

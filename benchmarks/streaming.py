@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Maps of few samples a frame along an episode: every frame by itself, and with what earlier frames taught."""
 
 from __future__ import annotations

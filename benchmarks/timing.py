@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the benchmarks of speed share: a policy that is watched, and paired times."""
 
 from __future__ import annotations

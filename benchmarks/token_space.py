@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What token space costs beside pixel space, and how often the vision tower runs.
 
 Both explain the same frames (of the sample bag where they fit the policy, else made up) with N samples and the same

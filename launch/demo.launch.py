@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Show the whole thing: the sample bag, the shipped policy, its maps and the nuisance mass ratio in RViz."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Explain a policy beside a running robot: iss_node, and policy_node when it is wanted."""
 
 from __future__ import annotations

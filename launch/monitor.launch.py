@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Watch a robot from the operator's computer: RViz, and diagnostics in groups when they are wanted."""
 
 from __future__ import annotations

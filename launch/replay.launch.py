@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Explain a policy on a recorded bag: a player with /clock, policy_node and iss_node; ends with the bag."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The table of faults in docs/reliability.md: read, held to what tests see, and printed with what they saw."""
 
 import re

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What docs/deployment.md and docs/no_harm.md name exists; every diagnostic falls into one group of the aggregator."""
 
 from __future__ import annotations

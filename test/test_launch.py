@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The launch files, read by the real launch and launch_ros where those are installed."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The manifest, setup.py and the files that they name agree."""
 
 from __future__ import annotations
@@ -84,6 +86,19 @@ def test_data_files_exist_and_hold_every_shared_file(metadata):
         assert shared
         assert shared <= installed
     assert ["share/ament_index/resource_index/packages", ["resource/vla_iss_ros"]] in metadata["data_files"]
+
+
+def test_every_source_file_names_its_copyright_and_licence():
+    directories = ("vla_iss_ros", "launch", "test", "benchmarks", "scripts")
+    files = [path for top in directories for path in (CHECKOUT / top).rglob("*") if path.is_file()]
+    sources = [
+        path for path in files if path.suffix == ".py" or (not path.suffix and path.parent.name == "scripts")
+    ]
+    assert len(sources) > 100
+    wanted = ["# Copyright 2026 vla_iss_ros maintainers", "# SPDX-License-Identifier: Apache-2.0"]
+    for path in sources:
+        lines = path.read_text(encoding="utf-8").splitlines()[:3]
+        assert [line for line in lines if not line.startswith("#!")][:2] == wanted, path
 
 
 def test_share_directory_is_found_by_name():

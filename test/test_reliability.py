@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """docs/reliability.md names tests and benchmarks that exist, and what they see is printed and held to the page."""
 
 from pathlib import Path

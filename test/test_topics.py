@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What RViz shows and the README promises, against what the nodes and launch files say, without ROS."""
 
 from __future__ import annotations

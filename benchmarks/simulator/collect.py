@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Collect demonstrations of the scripted experts, each frame with the poster aligned and shuffled."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Meta-World scenes with a wall poster that can give the object's place away."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Let a checkpoint act in closed loop on unseen episodes and count successes."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Print NMR@10 of the two shipped checkpoints by baseline and keep probability, on frames of the sample bag."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Record the sample bag and the donor frames from episodes that no training saw."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Write files so that a reader never sees half of one."""
 
 from __future__ import annotations

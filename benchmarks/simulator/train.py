@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Train one checkpoint of the shipped policy by behaviour cloning on collected demonstrations."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy that passes every check, to be broken in one way at a time."""
 
 from __future__ import annotations

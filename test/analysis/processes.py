@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Real processes of tests: wait for what they do, and see which of them are left."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Analyses of small bags."""
 
 from vla_iss_ros.analysis.bag_analysis import Order, analyse

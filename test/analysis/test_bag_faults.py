@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bags that do not fit into memory, and disks that fill up."""
 
 import errno

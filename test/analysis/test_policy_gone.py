@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy that goes away ends an analysis, which goes on when the policy is back."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a start takes over from earlier ones: pieces without their policy, seconds, and what a kill leaves."""
 
 import shutil

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Small LeRobot data sets of both layouts, made by hand: two cameras, a state of four numbers, a task an episode."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The stamps of a bag's frames where cameras differ in rate, clocks start anew and the log keeps another clock."""
 
 from collections import Counter

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What stands in for a camera that is missing from a stretch of a bag."""
 
 from collections import Counter

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 from bag_factory import START, joint_state, jpeg, picture, sample_messages, write_bag
 from message_factory import String, compressed

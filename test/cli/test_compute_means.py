@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 from lerobot_factory import write_dataset
 
 from vla_iss_ros.cli import compute_means

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Files that the nodes' parameters may come from, and what is no such file."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy that draws its own noise: what its answers vary by is the noise floor."""
 
 from types import SimpleNamespace

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Messages of rosbags' Jazzy classes, made by hand."""
 
 from __future__ import annotations

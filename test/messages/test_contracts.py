@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Contracts in both of rosetta's forms, made by hand after its documentation."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Numbers selected from messages, and images at a contract's size."""
 
 from types import SimpleNamespace

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The shipped policy's tokens, attention, hidden positions and heads."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints that somebody made to do harm: refused in one line, nothing runs, nothing large is taken."""
 
 import dataclasses

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Files that outlast a power cut: data reach the disk before the name, and the name before the work goes on."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A cheap policy that misbehaves as a file tells it to, brought by an installed package as a user's own would be."""
 
 import shutil

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the ROS tests share: domains, processes, a probe in the test's own process, and small inputs."""
 
 import contextlib

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Run one of the package's executables with its diagnostics five times a second.
 
 Arguments: its name, then its own.

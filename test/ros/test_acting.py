@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """policy_node beside iss_node on the same topics, with stamped commands, and with a policy that needs a permission."""
 
 from harness import CAMERAS, Robot, stamp_of

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Images that did not come, told by the stamps of those that did."""
 
 from types import SimpleNamespace

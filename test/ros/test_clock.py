@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Simulated time that starts again, as when a bag loops: what was carried from frame to frame is forgotten."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """iss_node that cannot be configured: it says why in one line, stays, and recovers."""
 
 import shutil

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How publishers that do not fit are called."""
 
 from types import SimpleNamespace

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """policy_node with a contract: its topics, selections, units and sizes; and publishers that do not fit them."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """bag_player, iss_node, policy_node and output_recorder together, each in a process of its own."""
 
 from pathlib import Path

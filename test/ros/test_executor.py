@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The executor of the nodes: every callback once, long ones beside short ones, no busy waiting."""
 
 import threading

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The joint states that a frame is given, with one publisher and with several on the topic."""
 
 import threading

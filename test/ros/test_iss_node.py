@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """iss_node in a process of its own, fed by messages that are good, bad, and missing."""
 
 import numpy as np

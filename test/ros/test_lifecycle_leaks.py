@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A hundred cycles of the lifecycle: what a node takes from the system does not grow."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """iss_node whose second camera stops, with another image in its place."""
 
 from types import SimpleNamespace

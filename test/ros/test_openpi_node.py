@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """iss_node with a policy behind an openpi server that is not there, goes away, comes back, and is a stock one."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the recorder does on simulated time before the first /clock, with a clock that stands where it is set."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is read from a parameter file against what a real node reads from it."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """iss_node with a policy that raises, answers NaN, fills the memory and hangs; and with a checkpoint that changes."""
 
 import shutil

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The SROS2 policy against the running graph, and what sockets a node opens."""
 
 import subprocess

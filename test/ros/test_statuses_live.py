@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a running node's diagnostics say of cameras whose stamps do not match, of old problems, and of commands."""
 
 import pytest

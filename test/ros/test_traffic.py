@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """More than usual: a frame a hundred times larger, input at 200 Hz, a storm of parameters."""
 
 import pytest

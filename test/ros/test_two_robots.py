@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Two robots at once: nodes of one name in namespaces of their own, with topics of their own."""
 
 import pytest

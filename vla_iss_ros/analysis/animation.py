@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Moving pictures that set policies one above the other over the same time."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Make the outputs in a thread beside the policy, from pieces as they are stored."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Two analyses side by side: what changed between the recordings."""
 
 from __future__ import annotations

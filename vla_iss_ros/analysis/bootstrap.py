@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Interval of a mean over frames of episodes: episodes are drawn, and moving blocks of frames within them.
 
 The two stages are those of Davison and Hinkley, Bootstrap Methods and their Application (1997), section 3.8; the blocks

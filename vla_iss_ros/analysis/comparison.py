@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Pictures that set policies side by side on the same frames."""
 
 from __future__ import annotations

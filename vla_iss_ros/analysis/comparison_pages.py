@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """HTML pages of a ranking and of a comparison before and after, in the look of the report."""
 
 from __future__ import annotations

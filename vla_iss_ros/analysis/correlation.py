@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Does NMR go with success? Correlation of the two, with intervals that know what the points share."""
 
 from __future__ import annotations

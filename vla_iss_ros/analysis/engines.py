@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Who runs the segments of an analysis: an engine turns tasks into pieces, in any order."""
 
 from __future__ import annotations

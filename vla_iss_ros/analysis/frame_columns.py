@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A stored table of frames, not all of it in memory: rows when they are asked for, and the columns that means need."""
 
 from __future__ import annotations

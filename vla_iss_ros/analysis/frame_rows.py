@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From explanations to rows and maps, with frames between two explained ones interpolated in time."""
 
 from __future__ import annotations

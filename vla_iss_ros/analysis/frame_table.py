@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The table of an analysis: one row a frame, as Parquet and as CSV."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which attention heads the action passes through, over the frames of a recording."""
 
 from __future__ import annotations

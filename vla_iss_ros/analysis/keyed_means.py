@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Means of a table's columns by key, read row by row: memory holds the keys, not the rows."""
 
 from __future__ import annotations

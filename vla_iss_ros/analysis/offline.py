@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Explain frames of a bag in this process, without ROS."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is made of finished pieces, in order of time: every output is a sink."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Finished segments of an analysis: one file each, whole or absent, from which every output is made."""
 
 from __future__ import annotations

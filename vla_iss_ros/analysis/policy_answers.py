@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Checks of a policy's answers: what interventions are compared by must be the policy's doing, not the run's."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What to know of a policy before its maps are believed."""
 
 from __future__ import annotations

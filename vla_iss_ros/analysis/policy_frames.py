@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Observations to check a policy on: frames of a bag, or made up."""
 
 from __future__ import annotations

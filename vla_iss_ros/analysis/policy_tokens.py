@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Checks of a policy's tokens: the same answer as pixels give, and patches where the camera saw them."""
 
 from __future__ import annotations

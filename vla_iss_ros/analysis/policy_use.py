@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Checks of what a policy heeds, and of what running it costs."""
 
 from __future__ import annotations

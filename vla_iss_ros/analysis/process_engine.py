@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Several processes on this computer, each with a policy of its own."""
 
 from __future__ import annotations

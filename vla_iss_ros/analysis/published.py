@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """analysis.mcap, one a recording: what iss_node would have published, with the stamps of the inputs."""
 
 from __future__ import annotations

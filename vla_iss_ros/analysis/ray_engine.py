@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Workers of a Ray cluster, or of a session of Ray on this computer alone."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Start Ray or join it. Ray is imported when it is used, here and nowhere else."""
 
 from __future__ import annotations

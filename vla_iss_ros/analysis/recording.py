@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Read what the nodes published from a recorded bag."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the report of a run shows, computed from its columns: means, episodes, the worst frames, the timeline."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The look that all HTML pages share: one file with everything in it, for a desk, a phone and the dark."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The directory that an analysis writes, and a reader of it.
 
 run.json          what was explained by what, settings, versions, counts and times; written last

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Explain one segment of a recording: the unit of work that engines hand out."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which task comes next, where several workers share them."""
 
 from __future__ import annotations

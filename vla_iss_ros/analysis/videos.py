@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A video of overlays a camera: H.264 in MP4, which browsers play."""
 
 from __future__ import annotations

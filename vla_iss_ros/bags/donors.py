@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Gather donor frames from a recording: moments whose pixels stand in for replaced ones."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where the episodes of a bag begin and end."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Sets of messages that belong to one instant of a bag, not yet decoded."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where a LeRobot data set (v2.0, v2.1, v3.0) keeps what. pyarrow is imported when a table is read.
 
 The format: https://github.com/huggingface/lerobot/blob/main/src/lerobot/datasets/dataset_metadata.py

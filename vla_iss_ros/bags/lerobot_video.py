@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Frames of a video at given times. PyAV is imported when one is opened."""
 
 from __future__ import annotations

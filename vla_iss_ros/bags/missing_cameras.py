@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What stands in for a camera that is missing from a stretch of a bag; found by log stamps before images are read.
 
 The rule is that of the nodes (``missing_camera`` and ``missing_camera_after``): the last image of a camera stands in

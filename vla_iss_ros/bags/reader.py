@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Read a rosbag2 (MCAP or sqlite3) with rosbags."""
 
 from __future__ import annotations

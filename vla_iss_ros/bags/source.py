@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recordings that an analysis reads, whatever their format: cut into segments, and read frame by frame."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Read the last images of cameras that are missing, and let them stand in."""
 
 from __future__ import annotations

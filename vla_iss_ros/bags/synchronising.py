@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Find what belongs to one instant among a bag's messages, in one pass and with few of them in memory."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which topics of a bag are the cameras, their labels, the instruction and the state, from types and names."""
 
 from __future__ import annotations

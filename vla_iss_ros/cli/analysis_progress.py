@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How far an analysis is, for a terminal and for a log."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Command line of ``analyze_bag``: explain the frames of recordings, without ROS."""
 
 from __future__ import annotations

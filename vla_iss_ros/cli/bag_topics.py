@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The option that names a bag's image topics, which several commands share."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Command line of ``compute_means``: gather a policy's mean embeddings from a bag."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Topics and state of recordings from a rosetta contract, as the parameter ``contract`` names one."""
 
 from __future__ import annotations

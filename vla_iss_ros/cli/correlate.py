@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Command line of ``correlate``: tables of NMR against a table of success."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A LeRobot data set where a command takes a bag: the options for topics name features."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Show two policies on the sample bag: real nodes and topics, recorded; then figures and pictures."""
 
 from __future__ import annotations

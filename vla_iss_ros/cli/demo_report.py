@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The demo's words: table, reasons and last line."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Command line of ``export_policy``: write a policy as a manifest and its graphs."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Command line of ``openpi_server_shim``: serve an openpi policy so that it can be intervened on."""
 
 from __future__ import annotations

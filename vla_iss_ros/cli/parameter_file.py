@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Settings and topics from the parameter file of the nodes."""
 
 from __future__ import annotations

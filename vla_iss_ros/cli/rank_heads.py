@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Command line of ``rank_heads``: which attention heads of a policy the action passes through."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The option that says where a recording's label images come from, and what is in them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A second thread for what need not hold up the policy: the next batch's images, the estimate."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Other attributions in ISS's result type, to be shown beside it: what they are not is in their label.
 
 None of them intervenes on the input. Attention and norms say what the network does with a token, the gradient what an

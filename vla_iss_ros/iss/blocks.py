@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The interventions of a frame, block by block: drawn by a design, or cut from a complete list."""
 
 from __future__ import annotations

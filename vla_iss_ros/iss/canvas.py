@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What interventions are painted on: one frame, what its replaced cells show, and at which size both are mixed."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The cells of all views: which pixels each covers, and back from cells to pixels."""
 
 from __future__ import annotations

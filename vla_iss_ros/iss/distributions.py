@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a policy says of its action besides the chunk itself, so that distributions can be compared."""
 
 from __future__ import annotations

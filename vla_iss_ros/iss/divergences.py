@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How far an action distribution moved: divergences of every row's answer from the unperturbed one.
 
 Which of them a policy can be compared by is in ``PolicySpec.distribution``; action MSE is there for all.

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Does the policy use this camera, the instruction, the state at all?
 
 The effect of a modality is the divergence of the action when the whole modality is replaced, with everything else as

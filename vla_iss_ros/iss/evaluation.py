@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The loop's inner part: what the policy answers to interventions, and how far that is from its answer without."""
 
 from __future__ import annotations

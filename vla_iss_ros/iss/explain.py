@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The loop that joins designs, interventions, the policy and the estimators."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One frame under way, as the parts of an explanation share it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Attention heads as what is intervened on: ISS of heads instead of image patches, words or pixels."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The way between the host and the device that the policy runs on."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """NMR of an estimate: from cells to maps, with the regions."""
 
 from __future__ import annotations

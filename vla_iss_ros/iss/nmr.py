@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """NMR@k: the share of the most salient positions that lie on nuisance (arXiv 2605.00321, section 4).
 
 Relatives in print: TopKIntersection (Theiner et al., 2022) and RelevanceMassAccuracy (Arras et al., 2022), both in

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the policy saw at one instant, and what it answered."""
 
 from __future__ import annotations

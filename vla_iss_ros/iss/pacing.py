@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How long a run of the policy may take, and the pause before the next: others use the device too."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which of the regions act, sup and nuis every position of every view belongs to."""
 
 from __future__ import annotations

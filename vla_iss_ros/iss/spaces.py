@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where interventions are made: in pixels, in token embeddings, or in what the action part may read."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What interventions act on: a frame's pixels, its tokens, or what the action part may read of them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The cells of token space: blocks of image patches and words, which tokens each covers, and back to pixels."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Effects of whole modalities in token space: their tokens at the modality's mean embedding."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What replaced tokens are: the mean embedding of their modality over recorded frames."""
 
 from __future__ import annotations

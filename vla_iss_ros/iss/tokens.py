@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a policy's vision tower and word embedding made of one observation, token by token."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Action chunks as std_msgs/Float32MultiArray with the dimensions "time" and "action", or as JointTrajectory."""
 
 from __future__ import annotations

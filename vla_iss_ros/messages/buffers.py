@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Read and fill the data fields of messages, whatever the class of the message takes."""
 
 from __future__ import annotations

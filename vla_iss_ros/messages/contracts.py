@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Contracts of rosetta, the bridge between ROS 2 and LeRobot: which topics make up what a policy sees.
 
 Both forms are read: a mapping of keys with ``channel``, ``select`` and ``apply``, and the older list of entries with

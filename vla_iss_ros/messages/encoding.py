@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Fill image messages; the message's class is passed in, so rclpy's and rosbags' serve alike."""
 
 from __future__ import annotations

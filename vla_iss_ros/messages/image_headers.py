@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a JPEG or PNG says of itself, read without decoding it.
 
 A few bytes can claim an image of gigabytes, and decoders fill what a cut file lacks: both are refused on the

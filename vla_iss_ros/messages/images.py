@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Camera images and label images from sensor_msgs/Image and CompressedImage.
 
 The layout of a raw image (row padding, byte order, size) is handled here and its colours by OpenCV, so that

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where an observation's parts come from: topics, what is selected from their messages, and in which unit."""
 
 from __future__ import annotations

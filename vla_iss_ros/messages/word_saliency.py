@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Saliency of the instruction's words as a std_msgs/String of JSON."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """YAML files from elsewhere: no code is run, and aliases cannot multiply what they hold."""
 
 from __future__ import annotations

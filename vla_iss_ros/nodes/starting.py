@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Start and end of every executable: exit status 0 within 2 s of SIGINT or SIGTERM, whatever is under way."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The shipped network as functions of tensors alone, and how one is written as a graph."""
 
 from __future__ import annotations

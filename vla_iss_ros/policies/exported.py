@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy that lies in a directory: ``manifest.json`` and one graph or two, ONNX or torch.export."""
 
 from __future__ import annotations

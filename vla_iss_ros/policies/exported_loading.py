@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Load an exported policy: every graph must have the hash that its manifest says, and run."""
 
 from __future__ import annotations

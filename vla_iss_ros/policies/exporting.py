@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Write a policy as a manifest and one graph, or two with the tokens between them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Strict reading of JSON objects: what is missing, wrong or unknown is said in one line."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What adapters of Hugging Face's libraries share: local files alone, and torchvision beside any torch."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From ``TYPE[:PATH]`` to a policy, and where the shipped samples are."""
 
 from __future__ import annotations

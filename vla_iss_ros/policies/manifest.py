@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The manifest of an exported policy: everything about it but its graphs."""
 
 from __future__ import annotations

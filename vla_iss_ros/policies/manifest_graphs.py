@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The graphs that a manifest names, and how the tokens between two of them are laid out."""
 
 from __future__ import annotations

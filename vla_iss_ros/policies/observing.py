@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From an observation to the numbers that policies take; what does not fit is named."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Run an ONNX graph with onnxruntime, which is imported when one is loaded."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Whether an ONNX file keeps weights outside of itself, read from its protobuf without the package onnx.
 
 An entry of external data names a file anywhere on the computer, or for onnxruntime even an address in memory. A search

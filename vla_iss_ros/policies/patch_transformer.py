@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The network of the shipped policy: patch, word and state tokens in one transformer."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a user has to allow by name before a policy may do it."""
 
 from __future__ import annotations

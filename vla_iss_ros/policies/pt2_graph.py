@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Run a graph of torch.export (``.pt2``).
 
 Loading one is not safe with a file of unknown origin, so the user must allow it by name. torch.export.load (torch 2.13)

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What an explanation needs of recorded data: donor frames and mean embeddings."""
 
 from __future__ import annotations

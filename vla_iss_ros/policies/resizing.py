@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How a camera's image becomes the policy's input."""
 
 from __future__ import annotations

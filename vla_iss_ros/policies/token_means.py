@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Files of mean embeddings: one safetensors file beside a policy."""
 
 from __future__ import annotations

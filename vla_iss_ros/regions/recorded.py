@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where the label images of recorded frames come from, when not from a topic of the recording."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Fixed label images, one PNG a camera, for cameras and scenes that do not move."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The NMR over the last minutes; drawn with OpenCV, for it is redrawn several times a second."""
 
 from __future__ import annotations

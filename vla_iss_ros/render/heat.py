@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The heat over an image: colours and opacity of a contrast.
 
 Drawn with OpenCV, for it is drawn for every camera of every explained frame.

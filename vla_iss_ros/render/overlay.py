@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Heat and regions drawn over the camera's image, for people.
 
 The heat shows which pixels the action depends on when they are replaced by the baseline. It does not show

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Text on pictures: DejaVu Sans through Pillow, for OpenCV's stroke fonts are hard to read below 20 px."""
 
 from __future__ import annotations

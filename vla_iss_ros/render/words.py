@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The instruction under a picture, each word shaded by how far the action depends on it.
 
 A shade has the meaning, the colours and the scale of the heat above it: how far the action moves when the word is

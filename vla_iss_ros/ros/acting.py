@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The pipeline of policy_node: run the policy on a frame and publish its action chunk."""
 
 from __future__ import annotations

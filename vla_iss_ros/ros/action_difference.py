@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How far a commanded action lies from our own, and how far it might lie if both come from one policy."""
 
 from __future__ import annotations

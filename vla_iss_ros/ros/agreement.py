@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The action that the robot's policy really commanded, beside what our copy of the policy answers.
 
 Wrong preprocessing, another checkpoint or joints in another order show here before any map is believed.

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A level that does not flicker: it takes several results in a row to rise or fall, and more to fall than to stay."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Publishers of attributions that are not ISS, each on topics of its own and labelled."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Plays a rosbag2 to topics with /clock, where `ros2 bag play` is not at hand."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What arrived on one camera's topic, and what was lost on the way."""
 
 from __future__ import annotations

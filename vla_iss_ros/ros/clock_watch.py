@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Notices a node's clock going back, as /clock does when a bag starts again."""
 
 from __future__ import annotations

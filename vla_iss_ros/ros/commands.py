@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Commanded actions as they came, undecoded: which are kept, which may answer a frame, and when they are missing."""
 
 from __future__ import annotations

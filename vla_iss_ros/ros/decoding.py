@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From the messages of one frame to an observation and its regions; runs in the worker."""
 
 from __future__ import annotations

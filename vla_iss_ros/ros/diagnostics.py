@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Diagnostics once a second, whatever the node does: on a steady clock, in a callback group of their own."""
 
 from __future__ import annotations

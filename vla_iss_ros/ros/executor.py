@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """An executor whose callbacks may take long without holding up the others, and that never waits busily."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The pipeline of iss_node: explain a frame, publish the maps, keep what diagnostics show."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The share of a GPU's memory that this process may take."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Subscriptions: they keep the newest messages and hand sets of images to a slot; nothing is decoded here.
 
 One JointState message must hold all that is selected from its topic. Several publishers may share the topic, but

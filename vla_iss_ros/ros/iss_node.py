@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The node that explains a policy: the managed node with an explaining pipeline and two services."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Label images, found again by stamp; a missing stream of them never holds anything up."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The policy of a node, loaded and held against the settings."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A lifecycle node that runs a policy on the newest frames: the frame around iss_node and policy_node."""
 
 from __future__ import annotations

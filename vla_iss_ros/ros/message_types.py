@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Message classes by the names that bags and the ROS graph use."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Records topics to a new MCAP bag, as they were serialised."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Publishers of results: pictures for people, maps for programs. What nobody listens to is not made."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Every setting as a ROS parameter: with description and range, checked together, handed on as one object."""
 
 from __future__ import annotations

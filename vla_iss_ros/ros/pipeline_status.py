@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Diagnostics of the node itself: its lifecycle, its worker, its cameras."""
 
 from __future__ import annotations

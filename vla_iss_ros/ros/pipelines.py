@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a node does with frames, and the parts that every such node has."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The node that acts: the managed node with an acting pipeline."""
 
 from __future__ import annotations

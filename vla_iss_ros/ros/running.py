@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Spin a node until it is asked to end, and end it in order."""
 
 from __future__ import annotations

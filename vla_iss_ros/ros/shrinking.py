@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Pictures and maps smaller than the camera's, for thin networks and weak viewers."""
 
 from __future__ import annotations

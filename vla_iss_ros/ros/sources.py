@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The topics of a node: the contract's where there is one, else its own names and what the parameters say."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The state that belongs to a frame: messages of one or several topics, found again by stamp."""
 
 from __future__ import annotations

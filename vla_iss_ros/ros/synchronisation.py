@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Approximate-time synchronisation of several cameras.
 
 message_filters does it where it is installed; elsewhere our implementation of the same rule stands in. Both

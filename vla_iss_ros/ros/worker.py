@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The one thread that owns the policy, and the slot that feeds it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Every setting once: name, default, unit, range and description.
 
 Node parameters, ``config/iss.yaml``, command-line options and the README's table are made from or tested against

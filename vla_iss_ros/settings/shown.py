@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Values in error texts: on one line and short, however much they hold."""
 
 from __future__ import annotations

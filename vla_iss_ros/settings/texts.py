@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Parameter files and the reference's table, made from the settings."""
 
 from __future__ import annotations

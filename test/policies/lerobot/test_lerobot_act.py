@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """ACT beside the library's own way to its chunk, and its tokens."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Diffusion beside the library's own sampler, its shared noise, and its path."""
 
 import pytest

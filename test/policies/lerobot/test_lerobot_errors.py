@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is wrong with a directory or an observation is said in one line, with the value and the remedy."""
 
 import dataclasses

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """SmolVLA, pi0 and pi0.5 beside the library's own way: noise, tokens, velocities, words, padding."""
 
 import dataclasses

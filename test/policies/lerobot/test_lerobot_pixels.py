@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Every family of LeRobot in pixel space, on tiny random policies of the real classes."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Tokenizers and language models small enough for tests, made and saved here."""
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Tiny random policies of the real classes, saved as LeRobot saves them, and what their robot sees."""
 
 from contextlib import contextmanager

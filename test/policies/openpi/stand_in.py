@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy as openpi's: ``infer(observation, noise=...)``. What it acts by is known, and its prompt makes it fail.
 
 The action (2 steps of 3 numbers) is the mean red of the top left quarter of ``observation/image``, plus a tenth of the

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A server that answers as openpi's own does: one observation a request, no noise, a traceback as text."""
 
 import asyncio

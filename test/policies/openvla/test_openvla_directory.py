@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is refused before any library is imported or any code of the directory runs."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A tiny random model that has OpenVLA's parts, saved as OpenVLA saves them, with a Python file of its own.
 
 Two vision towers (a convolution each instead of a ViT), a projector, a Llama with OpenVLA's vocabulary.

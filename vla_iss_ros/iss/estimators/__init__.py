@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From interventions and divergences to a saliency per cell with its standard error."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Estimators that compare the samples that replace a cell with those that keep it."""
 
 from __future__ import annotations

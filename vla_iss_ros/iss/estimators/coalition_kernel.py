@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How alike the policy's answers to two interventions are expected to be: the kernel behind the emulator.
 
 An intervention is a set of replaced cells (a coalition) and the baseline picture that they show. Answers are alike

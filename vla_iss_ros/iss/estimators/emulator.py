@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """An emulator of the policy over interventions, corrected by what it gets wrong."""
 
 from __future__ import annotations

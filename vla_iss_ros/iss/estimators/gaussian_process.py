@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Linear regression on cells with a Gaussian-process prior, from sums over samples alone."""
 
 from __future__ import annotations

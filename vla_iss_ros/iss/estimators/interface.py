@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What an estimator takes in and gives.
 
 Estimand (arXiv 2605.00321): ISS_c = E[delta | cell c replaced] while every other cell is replaced with probability

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Gaussian-process regression of how the action moves on the interventions that moved it."""
 
 from __future__ import annotations

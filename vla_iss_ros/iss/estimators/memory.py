@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What an estimator takes along from one frame to the next."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From a function of interventions to its contrast for every cell, by the function's values on fixed interventions."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A surrogate corrected by what it gets wrong on samples that it did not see."""
 
 from __future__ import annotations

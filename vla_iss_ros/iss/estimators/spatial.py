@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Regression of delta on all cells at once, with a prior that neighbouring cells matter alike."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The policy's answer as a linear function of the cells, and the saliency that follows from it."""
 
 from __future__ import annotations

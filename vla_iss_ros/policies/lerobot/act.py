@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """ACT: images through a ResNet, whose last feature maps are the tokens of an encoder; deterministic."""
 
 from __future__ import annotations

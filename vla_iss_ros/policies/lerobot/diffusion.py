@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Diffusion: an observation history through ResNets, a denoising U-Net, DDPM or DDIM steps."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What lies in a pretrained directory of LeRobot, checked before any of it is handed to the library."""
 
 from __future__ import annotations

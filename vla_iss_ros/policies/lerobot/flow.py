@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Policies whose action expert is a flow: SmolVLA, pi0 and pi0.5. Images and words are the prefix that it reads."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Hand a library the noise that it would draw itself."""
 
 from __future__ import annotations

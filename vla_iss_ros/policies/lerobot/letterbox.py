@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How LeRobot's policies bring a camera's image to the size that they see."""
 
 from __future__ import annotations

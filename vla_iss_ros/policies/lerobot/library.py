@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The package lerobot, imported when a policy of it is loaded, and kept off the network."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """pi0 and pi0.5: PaliGemma reads images and words, an expert turns noise into actions."""
 
 from __future__ import annotations

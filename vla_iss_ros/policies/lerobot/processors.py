@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy's saved processors: from the robot's numbers to the network's, and from its actions back."""
 
 from __future__ import annotations

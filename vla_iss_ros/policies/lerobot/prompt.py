@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which tokens of a prompt are the instruction's words, which the state's digits, which the template's."""
 
 from __future__ import annotations

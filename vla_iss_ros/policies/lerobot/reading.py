@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a flow's action expert reads of a prefix that is computed once: attention, and positions kept from it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Put something else in the place of a network's part for the time of one run."""
 
 from __future__ import annotations

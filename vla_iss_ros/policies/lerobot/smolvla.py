@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """SmolVLA: the first layers of SmolVLM read images, words and state; an expert turns noise into actions."""
 
 from __future__ import annotations

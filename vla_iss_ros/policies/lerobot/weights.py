@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Whether a policy holds the weights of its file, and nothing else: some classes go on with random ones."""
 
 from __future__ import annotations

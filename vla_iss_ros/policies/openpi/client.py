@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A connection to an openpi server that the user named; whatever goes wrong is one line, and it can be opened again."""
 
 from __future__ import annotations

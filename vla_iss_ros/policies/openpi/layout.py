@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which keys of an openpi observation hold the cameras, the state and the instruction."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Connect to an openpi server: what it understands, what it answers, and whether it can be explained."""
 
 from __future__ import annotations

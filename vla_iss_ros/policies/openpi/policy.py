@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy behind an openpi server, by the websocket protocol of the package openpi-client."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """An openpi server that takes a batch of variants and the sampling noise in one request.
 
 Requests without the reserved keys are answered as openpi's own server answers them, so a robot can share it. Needs

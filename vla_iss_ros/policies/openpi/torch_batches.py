@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Batches for openpi's own ``Policy`` around a PyTorch model, whose ``infer`` takes one observation.
 
 openpi's ``infer`` adds an axis of one row and takes it off again

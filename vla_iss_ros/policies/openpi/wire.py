@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What goes over an openpi websocket: msgpack with NumPy arrays, as the package openpi-client writes them.
 
 Nothing on the wire can name code: an array is its bytes, a numeric dtype and a shape, and all three must agree.

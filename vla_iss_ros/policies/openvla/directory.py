@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What lies in a directory of OpenVLA, checked before any of it is run."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Load OpenVLA from a local directory, whose own Python files run only where that is allowed."""
 
 from __future__ import annotations

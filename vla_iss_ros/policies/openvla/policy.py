@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """OpenVLA behind the policy protocol: one forward of the language model for all action tokens of all rows."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 vla_iss_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The prompt of OpenVLA, and which of its tokens are which word of the instruction."""
 
 from __future__ import annotations
