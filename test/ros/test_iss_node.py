@@ -199,7 +199,8 @@ def test_a_bad_instruction_is_counted_and_the_old_one_kept(robot):
 def test_without_instruction_one_line_says_so_and_a_parameter_helps(robot, node):
     robot.instruct("")
     robot.until(lambda: "instruction is empty" in robot.probe.status(f"{NODE}: pipeline")[1])
-    assert "frame failed: instruction is empty; send one on the instruction topic" in node.log
+    assert "frame left out: instruction is empty; send one on the instruction topic" in node.log
+    assert robot.probe.status(f"{NODE}: pipeline")[0] == WARN
     (result,) = robot.probe.set_parameters(NODE, instruction="press the button")
     assert result.successful
     until_good(robot)

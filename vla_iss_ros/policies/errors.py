@@ -9,3 +9,7 @@ class PolicyError(ValueError):
 
 class PolicyGoneError(PolicyError):
     """A policy answers no more, whatever it is shown: no other observation would do better."""
+
+
+class MissingInstructionError(ValueError):
+    """An observation has no instruction, and the policy takes one."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vla_iss_ros.iss.canvas import pixels_of
 from vla_iss_ros.iss.observation import Observation
+from vla_iss_ros.policies.errors import MissingInstructionError
 
 UNKNOWN_WORD = 1
 FIRST_WORD = 2
@@ -41,9 +42,11 @@ def state_row(observation: Observation, names: Sequence[str], device: torch.devi
 
 
 def require_instruction(observation: Observation) -> None:
-    """Raise ValueError when the instruction is empty."""
+    """Raise MissingInstructionError when the instruction is empty."""
     if not observation.instruction.strip():
-        raise ValueError("instruction is empty; send one on the instruction topic or set the parameter")
+        raise MissingInstructionError(
+            "instruction is empty; send one on the instruction topic or set the parameter"
+        )
 
 
 def word_indices(instruction: str, vocabulary: Sequence[str], max_words: int) -> Tensor:

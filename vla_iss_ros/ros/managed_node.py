@@ -14,6 +14,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
+from vla_iss_ros.policies.errors import MissingInstructionError
 from vla_iss_ros.ros.clock_watch import ClockWatch
 from vla_iss_ros.ros.decoding import Decoder
 from vla_iss_ros.ros.diagnostics import WARN, Diagnostics, Status
@@ -197,7 +198,11 @@ class ManagedNode(LifecycleNodeMixin, Node):
         if pipeline is None or inputs is None:
             return
         decoder = Decoder(inputs, self.faults, bool(pipeline.policy.spec.state_names))
-        pipeline.process(frame, decoder, settings, check)
+        try:
+            pipeline.process(frame, decoder, settings, check)
+        except MissingInstructionError as error:
+            # It may still be on its way, or be up to the operator: nothing is broken.
+            raise NotReadyError(str(error)) from error
 
     def _period(self) -> float:
         pipeline, settings = self._pipeline, self._settings
