@@ -238,12 +238,12 @@ class Robot:
         return f"{self.node}/input/{name}"
 
     def until(self, condition, what="the condition", send=None):
-        """Send frames, a few a second, until ``condition()`` is truthy; fails after a long time."""
+        """Send frames, ten a second, until ``condition()`` is truthy; fails after a long time."""
         end = time.monotonic() + PATIENCE
         while True:
             (send or self.send)()
             with contextlib.suppress(AssertionError):
-                return self.probe.until(condition, what, patience=0.2)
+                return self.probe.until(condition, what, patience=0.1)
             assert time.monotonic() < end, f"{what} did not come true; {self.probe.summary()}"
 
     def until_explained(self, frames=1, **send):
