@@ -11,8 +11,9 @@ from message_factory import String
 from recorded_run import SMALL, analysed, order
 
 from vla_iss_ros.analysis import bag_analysis
-from vla_iss_ros.analysis.bag_analysis import NoFrameError, ResumeError, analyse
+from vla_iss_ros.analysis.bag_analysis import NoFrameError, analyse
 from vla_iss_ros.analysis.engines import SerialEngine
+from vla_iss_ros.analysis.resuming import ResumeError
 from vla_iss_ros.analysis.run_directory import AnalysisRun, RunDirectory
 from vla_iss_ros.analysis.segment_work import require_policy
 from vla_iss_ros.bags.bag_source import OpenBag

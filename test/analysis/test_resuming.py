@@ -8,9 +8,10 @@ import pytest
 from bag_factory import sample_messages, write_bag
 from recorded_run import SMALL, analysed, order
 
-from vla_iss_ros.analysis.bag_analysis import ResumeError, analyse, require_policy_of
+from vla_iss_ros.analysis.bag_analysis import analyse, require_policy_of
 from vla_iss_ros.analysis.engines import SerialEngine
 from vla_iss_ros.analysis.pieces import Maps, StoredPiece
+from vla_iss_ros.analysis.resuming import ResumeError
 from vla_iss_ros.analysis.run_directory import AnalysisRun, DamagedInfoError, RunDirectory
 from vla_iss_ros.cli.analyze_bag import main
 from vla_iss_ros.policies.errors import PolicyError

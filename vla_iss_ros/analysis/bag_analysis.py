@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import shutil
 import time
 from collections import Counter
@@ -25,7 +24,6 @@ from vla_iss_ros.analysis.frame_columns import FrameColumns, StoredRows
 from vla_iss_ros.analysis.identity import (
     as_values,
     identity_of,
-    run_differences,
     versions,
     with_earlier_policy,
 )
@@ -33,7 +31,8 @@ from vla_iss_ros.analysis.outputs import FinishedFrame, Sink
 from vla_iss_ros.analysis.pieces import Piece, add_seconds
 from vla_iss_ros.analysis.report import write_report
 from vla_iss_ros.analysis.report_figures import mean_ratio
-from vla_iss_ros.analysis.run_directory import DamagedInfoError, RunDirectory
+from vla_iss_ros.analysis.resuming import ResumeError, earlier_info, is_explained, prepare
+from vla_iss_ros.analysis.run_directory import RunDirectory
 from vla_iss_ros.analysis.segment_work import Job, Task, require_policy
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.source import Plan, Source
@@ -43,10 +42,6 @@ from vla_iss_ros.settings import check
 
 # Explained frames in a piece: what a kill costs at most.
 EXPLAINED_A_SEGMENT = 16
-
-
-class ResumeError(ValueError):
-    """The directory holds another run; the text says what differs and what to do."""
 
 
 class NoFrameError(ValueError):
@@ -123,9 +118,9 @@ def analyse(
     progress = progress or Progress()
     settings = check(order.settings)
     with _locked(directory):
-        before = _earlier(directory, restart)
+        before = earlier_info(directory, restart)
         whole = set() if restart else directory.whole_pieces()
-        if not _is_explained(before, whole):
+        if not is_explained(before, whole):
             require_policy(settings)
         jobs, plans, skipped = _plan(order, as_values(settings), progress)
         tasks = [
@@ -134,7 +129,7 @@ def analyse(
         about = _about(jobs, settings, order.stride)
         if before is not None and all(task.segment.name in whole for task in tasks):
             about["identity"] = with_earlier_policy(about["identity"], before["identity"])
-        _prepare(directory, before, about, restart)
+        prepare(directory, before, about, restart)
         directory.write_info({**about, "status": "running", "counts": {"pieces": len(tasks)}})
         _warn(about, settings, progress)
         planning = sum((plan.problems for plan in plans), Counter[str]())
@@ -165,7 +160,7 @@ def require_policy_of(order: Order, directory: RunDirectory, restart: bool = Fal
     A run whose pieces are all there needs none.
     """
     whole = set() if restart else directory.whole_pieces()
-    if not _is_explained(_earlier(directory, restart), whole):
+    if not is_explained(earlier_info(directory, restart), whole):
         require_policy(check(order.settings))
 
 
@@ -230,52 +225,6 @@ def _metadata(about: Mapping[str, Any]) -> dict[str, Any]:
         "versions": about["versions"],
         "seed": about["settings"]["seed"],
     }
-
-
-def _earlier(directory: RunDirectory, restart: bool) -> dict[str, Any] | None:
-    """Return run.json of an earlier start, None where there is none; a restart takes a damaged one for none."""
-    try:
-        return directory.read_info()
-    except DamagedInfoError:
-        if not restart:
-            raise
-        return None
-
-
-def _is_explained(before: Mapping[str, Any] | None, whole: Collection[str]) -> bool:
-    """Tell whether the pieces that are ``whole`` are all that an earlier start had planned."""
-    # The status does not tell: it is "running" as well while the outputs of finished pieces are made again.
-    planned = 0 if before is None else before.get("counts", {}).get("pieces", 0)
-    return 0 < planned <= len(whole)
-
-
-def _is_foreign(path: Path, directory: RunDirectory) -> bool:
-    """Tell whether a file is none of those that a start leaves which is killed before it has written run.json."""
-    return path.name != ".lock" and not path.match(f".{directory.info.name}.*.partial")
-
-
-def _prepare(
-    directory: RunDirectory, before: Mapping[str, Any] | None, about: Mapping[str, Any], restart: bool
-) -> None:
-    """Make the directory ready for this run; keep the pieces of an earlier start of the same run."""
-    if before is None and directory.info.exists():
-        # A damaged run.json does not say which cameras there were; these are the best guess.
-        directory.remove_outputs(about["cameras"])
-    elif before is None and any(_is_foreign(each, directory) for each in directory.path.iterdir()):
-        raise ResumeError(f"'{directory.path}' holds other files and no analysis; choose another directory")
-    elif before is not None:
-        found = run_differences(before, _as_json(about))
-        worth_keeping = before["status"] == "complete" or any(directory.pieces.glob("*.piece"))
-        if found and worth_keeping and not restart:
-            raise ResumeError(
-                f"'{directory.path}' holds another run: {'; '.join(found)}; "
-                "choose another directory, or --restart to throw it away"
-            )
-        if found or restart:
-            directory.write_info({**before, "status": "running"})
-            directory.remove_outputs(before["cameras"])
-    for each in directory.path.rglob(".*.partial"):
-        shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 def _warn(about: Mapping[str, Any], settings: Any, progress: Progress) -> None:
@@ -359,11 +308,6 @@ def _store(directory: RunDirectory, piece: Piece) -> None:
                 "make room and start again",
             ) from error
         raise
-
-
-def _as_json(value: Any) -> Any:
-    """Return ``value`` as it comes back from JSON."""
-    return json.loads(json.dumps(value, default=str))
 
 
 @contextlib.contextmanager

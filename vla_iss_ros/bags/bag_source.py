@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from vla_iss_ros.bags.episodes import Episode, episode_at, find_episodes
+from vla_iss_ros.bags.episodes import Episode, by_pauses, episode_at, find_episodes
 from vla_iss_ros.bags.errors import BagError
 from vla_iss_ros.bags.frames import BagTopics, Frame, read_instructions, require_images, segment_frames
 from vla_iss_ros.bags.missing_cameras import Instant, StandIn, find_instants, find_stand_ins
@@ -135,7 +135,7 @@ class OpenBag:
             episodes = self._episodes(logged)
         except BagError:
             problems[DAMAGED] += 1
-            episodes = _by_pauses(logged, self._source.gap)
+            episodes = by_pauses(logged, self._source.gap)
         # Within a damaged chunk the library ends silently; only the counts tell.
         lost = self._bag.topics[topics.images[first]].message_count - len(logged[first])
         if lost > 0:
@@ -148,7 +148,7 @@ class OpenBag:
         markers = self._bag.topics.get(topics.episode)
         if markers is not None and markers.message_count > 0:
             return find_episodes(self._bag, topics.episode, next(iter(topics.images.values())), gap)
-        return _by_pauses(logged, gap)
+        return by_pauses(logged, gap)
 
     def _missing(self) -> tuple[int, int]:
         """Return after how many ns without an image a camera is missing, and the slop in ns."""
@@ -297,22 +297,6 @@ def _within(found: Sequence[Found], start: int, stop: int) -> Sequence[Found]:
     """Return those of ``found``, in order of the log stamps that they begin with, that lie in [start, stop) ns."""
     low, high = (bisect_left(found, stamp, key=lambda each: each[0]) for stamp in (start, stop))
     return found[low:high]
-
-
-def _by_pauses(logged: Mapping[str, Sequence[int]], gap: float) -> list[Episode]:
-    """Return the episodes by the log stamps of images by camera, ns; one begins after over ``gap`` s without any.
-
-    Raises ValueError for a gap that is not above 0.
-    """
-    if not gap > 0:
-        raise ValueError(f"gap must be above 0 s, got {gap}; give the pause that starts an episode")
-    leading = next(iter(logged.values()))
-    # There is no frame before the first camera begins, and so no episode.
-    begun = leading[0] - gap * SECOND if leading else 0
-    stamps = sorted(stamp for stamp in chain(*logged.values()) if stamp >= begun)
-    starts = stamps[:1]
-    starts += [stamp for before, stamp in pairwise(stamps) if stamp - before > gap * SECOND]
-    return [Episode(index, start) for index, start in enumerate(starts)]
 
 
 def _applying(instructions: list[tuple[int, str]], start: int, stop: int) -> tuple[tuple[int, str], ...]:

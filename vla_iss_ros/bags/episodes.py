@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from typing import Any
 
 from vla_iss_ros.bags.reader import Bag
@@ -41,6 +42,22 @@ def find_episodes(bag: Bag, marker_topic: str, frame_topic: str, gap: float = 1.
         if previous is None or raw.stamp - previous > gap * SECOND:
             starts.append(raw.stamp)
         previous = raw.stamp
+    return [Episode(index, start) for index, start in enumerate(starts)]
+
+
+def by_pauses(logged: Mapping[str, Sequence[int]], gap: float) -> list[Episode]:
+    """Return the episodes by the log stamps of images by camera, ns; one begins after over ``gap`` s without any.
+
+    Raises ValueError for a gap that is not above 0.
+    """
+    if not gap > 0:
+        raise ValueError(f"gap must be above 0 s, got {gap}; give the pause that starts an episode")
+    leading = next(iter(logged.values()))
+    # There is no frame before the first camera begins, and so no episode.
+    begun = leading[0] - gap * SECOND if leading else 0
+    stamps = sorted(stamp for stamp in chain(*logged.values()) if stamp >= begun)
+    starts = stamps[:1]
+    starts += [stamp for before, stamp in pairwise(stamps) if stamp - before > gap * SECOND]
     return [Episode(index, start) for index, start in enumerate(starts)]
 
 
