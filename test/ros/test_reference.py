@@ -2,16 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of README.md against running nodes: topics, services, diagnostics keys."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 from harness import CAMERAS, Robot
+from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
+from rclpy.parameter import parameter_value_to_python
+from tiny_bag import write_bag
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 # Parameters, lifecycle and logs, as every managed node has them.
 ROS_TOPICS = {"/parameter_events", "/rosout", "/clock"}
 NODE = "/iss_node"
+ROS_PARAMETERS = ("use_sim_time", "qos_overrides", "start_type_description_service")
 
 
 def section(title):
@@ -82,3 +87,38 @@ def test_every_key_of_the_diagnostics_is_documented_and_there_is_what_is_promise
     for status, pattern in documented:
         if status in ("pipeline", "camera", "NMR") and "<" not in pattern:
             assert any(status == task and matches(pattern, key) for task, key in seen), (status, pattern)
+
+
+@pytest.mark.parametrize("name", ["bag_player", "output_recorder"])
+def test_parameters_of_the_other_nodes_are_the_documented_ones(launch, probe, tmp_path, name):
+    bag = write_bag(tmp_path / "tiny") if name == "bag_player" else tmp_path / "new"
+    waiting = {"wait_for_subscribers": 5, "wait_timeout": 300.0} if name == "bag_player" else {}
+    launch(name, bag=str(bag), **waiting)
+    table = section("Parameters").split(f"| parameter of `{name}` |")[1].split("\n\n")[0]
+    documented = {
+        cells[0].strip("`"): cells
+        for line in table.splitlines()[2:]
+        if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 5
+    }
+    declared = probe.call(ListParameters, f"/{name}/list_parameters", ListParameters.Request()).result.names
+    own = [each for each in declared if not each.startswith(ROS_PARAMETERS)]
+    assert set(own) == set(documented)
+    descriptors = probe.call(
+        DescribeParameters, f"/{name}/describe_parameters", DescribeParameters.Request(names=own)
+    ).descriptors
+    assert {each.name: each.description for each in descriptors} == {
+        each: cells[4] for each, cells in documented.items()
+    }
+    # A value that is given is no default, and what is not set has no value to ask for.
+    given = ("bag", *waiting)
+    own = [each for each in own if each not in given and documented[each][2] != "not set"]
+    values = probe.call(GetParameters, f"/{name}/get_parameters", GetParameters.Request(names=own)).values
+    assert {each: documented[each][2] for each in own} == {
+        each: f"`{in_words(parameter_value_to_python(value))}`"
+        for each, value in zip(own, values, strict=True)
+    }
+
+
+def in_words(value):
+    """Return a default as the tables have it."""
+    return f"[{', '.join(value)}]" if isinstance(value, list) else json.dumps(value)
