@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Analyses of small bags."""
 
+import subprocess
+import sys
+
 from vla_iss_ros.analysis.bag_analysis import Order, analyse
 from vla_iss_ros.analysis.engines import SerialEngine
 from vla_iss_ros.analysis.run_directory import RunDirectory
@@ -20,3 +23,16 @@ def order(*bags, stride=1, labels=None, **changes) -> Order:
 
 def analysed(bag, directory, *, restart=False, **changes):
     return analyse(order(bag, **changes), RunDirectory(directory), SerialEngine(), restart=restart)
+
+
+def start_analysis(bag, out, engine, workers):
+    """Start analyze_bag in a session of its own, and return the process; its standard error can be read."""
+    command = [sys.executable, "-m", "vla_iss_ros.cli.analyze_bag", str(bag), "--out", str(out)]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    return subprocess.Popen(
+        [*command, "--engine", engine, "--workers", str(workers)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )

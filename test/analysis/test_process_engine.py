@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 from bag_factory import sample_messages, write_bag
 from processes import processes_of_session, wait_until
-from recorded_run import SMALL, analysed, order
+from recorded_run import SMALL, analysed, order, start_analysis
 
 from vla_iss_ros.analysis import process_engine
 from vla_iss_ros.analysis.bag_analysis import analyse
@@ -55,32 +53,17 @@ def test_two_workers_one_of_them_killed_give_what_one_process_gives(tmp_path, mo
 
 def test_workers_end_with_the_process_that_is_killed(tmp_path):
     bag = write_bag(tmp_path / "tiny", sample_messages((1,) * 8))
-    command = [sys.executable, "-m", "vla_iss_ros.cli.analyze_bag", str(bag), "--out", str(tmp_path / "out")]
-    command += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
-    process = subprocess.Popen(
-        [*command, "--engine", "processes", "--workers", "2"],
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = start_analysis(bag, tmp_path / "out", "processes", 2)
     wait_until(lambda: list(tmp_path.glob("out/pieces/*.piece")) or process.poll() is not None, 120)
     assert len(processes_of_session(process.pid)) > 2
     process.kill()
-    process.wait()
+    process.communicate()
     wait_until(lambda: not processes_of_session(process.pid))
 
 
 def test_ctrl_c_in_a_terminal_is_one_line_and_ends_the_workers(tmp_path):
     bag = write_bag(tmp_path / "tiny", sample_messages((1,) * 8))
-    command = [sys.executable, "-m", "vla_iss_ros.cli.analyze_bag", str(bag), "--out", str(tmp_path / "out")]
-    command += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
-    process = subprocess.Popen(
-        [*command, "--engine", "processes", "--workers", "2"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    process = start_analysis(bag, tmp_path / "out", "processes", 2)
     # While the workers still import what they need.
     wait_until(lambda: len(processes_of_session(process.pid)) > 2 or process.poll() is not None, 120)
     os.killpg(process.pid, signal.SIGINT)

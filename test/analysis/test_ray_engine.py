@@ -4,14 +4,13 @@ import itertools
 import os
 import signal
 import socket
-import subprocess
 import sys
 from dataclasses import dataclass
 
 import pytest
 from bag_factory import sample_messages, write_bag
 from processes import processes_of_session, wait_until
-from recorded_run import SMALL, analysed, order
+from recorded_run import SMALL, analysed, order, start_analysis
 
 from vla_iss_ros.analysis import ray_engine
 from vla_iss_ros.analysis.bag_analysis import analyse
@@ -173,15 +172,7 @@ def test_an_address_without_a_cluster_is_named(monkeypatch):
 
 def test_ctrl_c_ends_ray_and_loses_nothing(bag, tmp_path):
     out = tmp_path / "out"
-    settings = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
-    command = [sys.executable, "-m", "vla_iss_ros.cli.analyze_bag", str(bag), "--out", str(out), *settings]
-    process = subprocess.Popen(
-        [*command, "--engine", "ray", "--workers", "1"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    process = start_analysis(bag, out, "ray", 1)
     wait_until(lambda: list(out.glob("pieces/*.piece")) or process.poll() is not None, 120)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)

@@ -100,13 +100,12 @@ class Explainer:
         """Explain one observation; NMR is undefined without ``regions``.
 
         ``on_run`` is called before each run of the policy, those for effects too; an exception that it raises ends the
-        work. ``on_map``
-        hears the explanation without its effects, in another thread, while the policy runs on to measure them; it has
-        ended when this returns or raises. What it raises is raised here, unless the effects fail as well. ``stream``
-        carries what earlier frames taught, for estimators that can use it. ``full``: draw all samples, whatever
-        ``time_budget`` and ``nmr_half_width`` say. Raises ValueError when the observation
-        does not fit the policy or the policy's answer is not finite. Same seed, stamp and settings give the same map,
-        whatever ``batch_size``; with a stream, the frames before it have a say as well.
+        work. ``on_map`` hears the explanation without its effects, in another thread, while the policy runs on to
+        measure them; it has ended when this returns or raises. What it raises is raised here, unless the effects fail
+        as well. ``stream`` carries what earlier frames taught, for estimators that can use it. ``full``: draw all
+        samples, whatever ``time_budget`` and ``nmr_half_width`` say. Raises ValueError when the observation does not
+        fit the policy or the policy's answer is not finite. Same seed, stamp and settings give the same map, whatever
+        ``batch_size``; with a stream, the frames before it have a say as well.
         """
         with torch.inference_mode():
             return _Run(self, observation, stream, full, on_run).finish(regions, on_map)
